@@ -1,0 +1,65 @@
+// In: nothing. Out: the facts about a decoder-only transformer that every later step computes from.
+
+export type Architecture = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
+
+export type RopeScaling =
+  | { kind: 'linear'; factor: number }
+  | { kind: 'dynamic'; factor: number; originalMaxPositions: number }
+  | { kind: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number }
+  | {
+      kind: 'yarn';
+      factor: number;
+      originalMaxPositions: number;
+      betaFast: number;
+      betaSlow: number;
+      attentionFactor: number | null;
+      mscale: number | null;
+      mscaleAllDim: number | null;
+      truncate: boolean;
+    };
+
+export interface ModelConfig {
+  architecture: Architecture;
+  vocabSize: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  rmsNormEps: number;
+  ropeTheta: number;
+  ropeScaling: RopeScaling | null;
+  maxPositions: number;
+  tieEmbeddings: boolean;
+  /** Biases on q, k, v. */
+  qkvBias: boolean;
+  /** Bias on the attention output projection. */
+  outputBias: boolean;
+  mlpBias: boolean;
+  /** RMS norm on each head of q and k before rope. */
+  qkNorm: boolean;
+  /** Window of layer i in tokens, or null for full causal attention. */
+  slidingWindow: (number | null)[];
+  /** The dtype that config.json declares. */
+  storedDtype: 'float32' | 'float16' | 'bfloat16';
+  /** config.json as read, so that saving writes back every key. */
+  raw: Record<string, unknown>;
+}
+
+/** A tensor of a checkpoint: Hugging Face's name, dtype and shape, and its bytes as the matching typed array. */
+export interface WeightTensor {
+  name: string;
+  dtype: 'F32' | 'F16' | 'BF16';
+  shape: number[];
+  /** Float32Array for F32; raw 16-bit patterns for F16 and BF16. */
+  data: Float32Array | Uint16Array;
+}
+
+/** Random access to the tensors of a checkpoint. Headers are read and checked on opening; bytes only on `read`. */
+export interface WeightSource {
+  /** All tensor names with dtype and shape. */
+  readonly tensors: ReadonlyMap<string, { dtype: WeightTensor['dtype']; shape: number[]; file: string }>;
+  read(name: string): Promise<WeightTensor>;
+  close(): Promise<void>;
+}

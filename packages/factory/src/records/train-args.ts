@@ -1,0 +1,161 @@
+// In: nothing. Out: the resolved arguments of a training run: every key that training acts on, with its final type.
+// Names, meanings and defaults are LLaMA-Factory's and Hugging Face's; the table that parses, translates or refuses
+// every other known key is argument-table.ts.
+
+export type Stage = 'pt' | 'sft';
+export type FinetuningType = 'lora' | 'freeze' | 'full';
+export type SchedulerType =
+  | 'linear'
+  | 'cosine'
+  | 'cosine_with_restarts'
+  | 'polynomial'
+  | 'constant'
+  | 'constant_with_warmup'
+  | 'inverse_sqrt'
+  | 'cosine_with_min_lr'
+  | 'warmup_stable_decay';
+export type IntervalStrategy = 'no' | 'steps' | 'epoch';
+
+export interface ModelArgs {
+  model_name_or_path: string;
+  adapter_name_or_path: string[];
+  cache_dir: string | null;
+  model_revision: string;
+  hf_hub_token: string | null;
+  rope_scaling: 'linear' | 'dynamic' | 'yarn' | 'llama3' | null;
+  train_from_scratch: boolean;
+  split_special_tokens: boolean;
+  disable_gradient_checkpointing: boolean;
+}
+
+export interface DataArgs {
+  template: string | null;
+  /** `latest`, or `v0.6.3` for the strings that train_bash.py-era adapters were trained with. */
+  template_version: 'latest' | 'v0.6.3';
+  dataset: string[];
+  eval_dataset: string[];
+  dataset_dir: string;
+  cutoff_len: number;
+  train_on_prompt: boolean;
+  mask_history: boolean;
+  mix_strategy: 'concat' | 'interleave_under' | 'interleave_over' | 'interleave_once';
+  interleave_probs: number[] | null;
+  overwrite_cache: boolean;
+  preprocessing_batch_size: number;
+  max_samples: number | null;
+  val_size: number;
+  packing: boolean | null;
+  tool_format: string | null;
+  default_system: string | null;
+  enable_thinking: boolean | null;
+  preserve_thinking: boolean;
+  tokenized_path: string | null;
+  ignore_pad_token_for_loss: boolean;
+  /** The run stops when more than this share of rows is dropped (0 to 1). */
+  max_dropped_fraction: number;
+}
+
+export interface FinetuningArgs {
+  stage: Stage;
+  finetuning_type: FinetuningType;
+  freeze_trainable_layers: number;
+  freeze_trainable_modules: string[];
+  freeze_extra_modules: string[];
+  lora_alpha: number;
+  lora_dropout: number;
+  lora_rank: number;
+  lora_target: string[];
+  use_rslora: boolean;
+  create_new_adapter: boolean;
+  compute_accuracy: boolean;
+  disable_shuffling: boolean;
+  early_stopping_steps: number | null;
+  plot_loss: boolean;
+  include_effective_tokens_per_second: boolean;
+}
+
+export interface TrainingArgs {
+  output_dir: string;
+  overwrite_output_dir: boolean;
+  do_train: boolean;
+  do_eval: boolean;
+  do_predict: boolean;
+  predict_with_generate: boolean;
+  eval_strategy: IntervalStrategy;
+  /** A share of all steps when below 1; null means logging_steps. */
+  eval_steps: number | null;
+  eval_on_start: boolean;
+  per_device_train_batch_size: number;
+  per_device_eval_batch_size: number;
+  gradient_accumulation_steps: number;
+  learning_rate: number;
+  weight_decay: number;
+  adam_beta1: number;
+  adam_beta2: number;
+  adam_epsilon: number;
+  max_grad_norm: number;
+  num_train_epochs: number;
+  max_steps: number;
+  lr_scheduler_type: SchedulerType;
+  lr_scheduler_kwargs: Record<string, number | string | boolean>;
+  /** A share of all steps when below 1. */
+  warmup_steps: number;
+  warmup_ratio: number;
+  bf16: boolean;
+  fp16: boolean;
+  logging_steps: number;
+  logging_first_step: boolean;
+  save_strategy: IntervalStrategy;
+  save_steps: number;
+  save_total_limit: number | null;
+  save_only_model: boolean;
+  load_best_model_at_end: boolean;
+  metric_for_best_model: string;
+  greater_is_better: boolean;
+  seed: number;
+  data_seed: number | null;
+  dataloader_drop_last: boolean;
+  /** null: resume by itself when output_dir holds a checkpoint; true: the newest; a path: that one. */
+  resume_from_checkpoint: string | boolean | null;
+  run_name: string | null;
+  include_num_input_tokens_seen: 'no' | 'all' | 'non_padding';
+}
+
+export interface GeneratingArgs {
+  do_sample: boolean;
+  temperature: number;
+  top_p: number;
+  top_k: number;
+  max_new_tokens: number;
+  repetition_penalty: number;
+  skip_special_tokens: boolean;
+}
+
+/** Keys that only Tunesmith has. */
+export interface OwnArgs {
+  backend: 'cpu' | 'reference';
+  residual_policy: 'auto' | 'save' | 'recompute';
+  /** Continue although the stored configuration differs in keys that change the result. */
+  allow_drift: boolean;
+  /** Extend a finished run to the epochs or steps given now. */
+  extend: boolean;
+  /** Sample prompts answered at every evaluation. */
+  sample_prompts: string[];
+  /** Answer this many evaluation rows at every evaluation. */
+  eval_samples: number;
+}
+
+export interface TrainArgs
+  extends ModelArgs,
+    DataArgs,
+    FinetuningArgs,
+    TrainingArgs,
+    GeneratingArgs,
+    OwnArgs {}
+
+/** Something the reader must be told about how their words were understood. */
+export interface ArgNote {
+  key: string;
+  kind: 'translated' | 'derived' | 'no_effect' | 'info';
+  text: string;
+}
