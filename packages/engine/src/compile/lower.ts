@@ -1,0 +1,271 @@
+// In: a simplified graph. Out: ONNX bytes for one execution provider family, and how to feed them.
+// Weights, sizes and indices are inputs, so one model serves every layer of a shape and every length. Where the runtime
+// has a fused kernel with the same result it is used: Gemm with an accumulated operand, QuickGelu with alpha 1 (SiLU),
+// SimplifiedLayerNormalization (RMS norm), RotaryEmbedding, FusedMatMul.
+import { invariant } from '../errors.ts';
+import type { Dim } from '../graph/dim.ts';
+import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
+import type { Op, OpAttrs } from '../graph/op.ts';
+import { encodeModel, type OnnxConstant, type OnnxNode, type OnnxValue } from './proto.ts';
+
+export interface Lowered {
+  bytes: Uint8Array;
+  /** Inputs that carry data, with their symbolic shapes. */
+  inputs: Node<'input'>[];
+  /** i64 inputs that carry sizes: the runner evaluates `dims` under the bindings of the run. */
+  shapeInputs: { name: string; dims: Dim[] }[];
+  outputs: { name: string; node: Node }[];
+}
+
+type Attributes = OnnxNode['attributes'];
+
+class Emitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly constants = new Map<string, OnnxConstant>();
+  readonly shapeInputs = new Map<string, { name: string; dims: Dim[] }>();
+  readonly #emitted = new Map<string, string>();
+  readonly #names = new Map<number, string>();
+  readonly #users = new Map<number, number>();
+  #next = 0;
+
+  constructor(order: Node[], outputs: Iterable<Node>) {
+    for (const node of order) for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
+    // An output counts as a user twice over, so that it is never folded into another kernel.
+    for (const node of outputs) this.#users.set(node.id, (this.#users.get(node.id) ?? 0) + 2);
+  }
+
+  name(node: Node): string {
+    const name = this.#names.get(node.id);
+    invariant(name !== undefined, `${node.op} is used before it is lowered`);
+    return name;
+  }
+
+  assign(node: Node, name: string): void {
+    this.#names.set(node.id, name);
+  }
+
+  usedOnce(node: Node): boolean {
+    return this.#users.get(node.id) === 1;
+  }
+
+  /** Emits a node, or returns the value of an equal one that was emitted before. */
+  emit(op: string, inputs: string[], attributes: Attributes = {}, domain: OnnxNode['domain'] = ''): string {
+    const key = `${domain}:${op}(${inputs.join(',')})${JSON.stringify(attributes)}`;
+    const known = this.#emitted.get(key);
+    if (known) return known;
+    const output = `v${this.#next++}`;
+    this.nodes.push({ op, domain, inputs, outputs: [output], attributes });
+    this.#emitted.set(key, output);
+    return output;
+  }
+
+  scalar(value: number): string {
+    return this.#constant('f32', [], [value]);
+  }
+
+  ints(values: number[]): string {
+    return this.#constant('i64', [values.length], values);
+  }
+
+  #constant(type: 'f32' | 'i64', dims: number[], values: number[]): string {
+    const key = `${type}[${dims}]${values.join(',')}`;
+    const known = this.constants.get(key);
+    if (known) return known.name;
+    const name = `c${this.constants.size}`;
+    this.constants.set(key, { name, type, dims, values });
+    return name;
+  }
+
+  /** A target shape: a constant where at most one size is unknown (and may be inferred), else an i64 input. */
+  shape(dims: readonly Dim[], mayInfer: boolean): string {
+    const unknown = dims.filter((d) => typeof d !== 'number').length;
+    if (unknown === 0 || (mayInfer && unknown === 1)) return this.ints(dims.map((d) => (typeof d === 'number' ? d : -1)));
+    const key = dims.join(',');
+    const known = this.shapeInputs.get(key);
+    if (known) return known.name;
+    const name = `shape_${this.shapeInputs.size}`;
+    this.shapeInputs.set(key, { name, dims: [...dims] });
+    return name;
+  }
+}
+
+type LowerRule<O extends Op> = (e: Emitter, node: Node<O>, inputs: string[], attrs: OpAttrs[O]) => string;
+type LowerRules = { [O in Op]: LowerRule<O> };
+
+const MS = 'com.microsoft';
+const direct =
+  (op: string): LowerRule<Op> =>
+  (e, _node, inputs) =>
+    e.emit(op, inputs);
+const reduce =
+  (op: string): LowerRule<'reduce_sum'> =>
+  (e, _node, [x], { axes, keep }) =>
+    e.emit(op, [x, e.ints(axes)], { keepdims: keep ? 1 : 0 });
+
+/** -1 as in ONNX: the last axis. */
+const LAST = -1;
+const column = (e: Emitter, x: string) => e.emit('Unsqueeze', [x, e.ints([1])]);
+
+const isGemm = (node: Node): node is Node<'matmul'> => isOp(node, 'matmul') && node.shape.length === 2;
+
+function gemm(e: Emitter, node: Node<'matmul'>, accumulate?: string): string {
+  const { transA, transB, alpha } = node.attrs;
+  const inputs = node.inputs.map((i) => e.name(i));
+  if (accumulate) inputs.push(accumulate);
+  const attributes: Attributes = {};
+  if (transA) attributes.transA = 1;
+  if (transB) attributes.transB = 1;
+  if (alpha !== 1) attributes.alpha = { float: alpha };
+  return e.emit('Gemm', inputs, attributes);
+}
+
+/** a + b as one Gemm where one side is a product that nobody else needs and the other broadcasts to it. */
+export function gemmOfAdd(node: Node, usedOnce: (n: Node) => boolean): { product: Node<'matmul'>; other: Node } | null {
+  if (node.op !== 'add' || node.shape.length !== 2) return null;
+  const [a, b] = node.inputs;
+  for (const [product, other] of [[b, a], [a, b]] as const) {
+    const fits = product.shape.every((d, i) => d === node.shape[i]);
+    if (isGemm(product) && !product.keep && fits && usedOnce(product) && other.shape.length > 0) return { product, other };
+  }
+  return null;
+}
+
+const lowerRules: LowerRules = {
+  input: (_e, _node, _inputs, { name }) => name,
+  constant: (e, _node, _inputs, { value }) => e.scalar(value),
+  add: (e, node, inputs) => {
+    const fused = gemmOfAdd(node, (n) => e.usedOnce(n));
+    return fused ? gemm(e, fused.product, e.name(fused.other)) : e.emit('Add', inputs);
+  },
+  sub: direct('Sub'),
+  mul: direct('Mul'),
+  div: direct('Div'),
+  neg: direct('Neg'),
+  exp: direct('Exp'),
+  log: direct('Log'),
+  sqrt: direct('Sqrt'),
+  sigmoid: direct('Sigmoid'),
+  silu: (e, _node, inputs) => e.emit('QuickGelu', inputs, { alpha: { float: 1 } }, MS),
+  cast: (e, _node, inputs, { to }) => e.emit('Cast', inputs, { to: { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 }[to] }),
+
+  matmul: (e, node, inputs, { transA, transB, alpha }) => {
+    if (isGemm(node)) return gemm(e, node);
+    if (!transA && !transB && alpha === 1) return e.emit('MatMul', inputs);
+    const attributes: Attributes = {};
+    if (transA) attributes.transA = 1;
+    if (transB) attributes.transB = 1;
+    if (alpha !== 1) attributes.alpha = { float: alpha };
+    return e.emit('FusedMatMul', inputs, attributes, MS);
+  },
+
+  reshape: (e, _node, [x], { shape }) => e.emit('Reshape', [x, e.shape(shape, true)]),
+  transpose: (e, _node, inputs, { perm }) => e.emit('Transpose', inputs, { perm }),
+  expand: (e, _node, [x], { shape }) => e.emit('Expand', [x, e.shape(shape, false)]),
+  concat: (e, _node, inputs, { axis }) => e.emit('Concat', inputs, { axis }),
+  slice: (e, _node, [x], { axis, start, end }) =>
+    e.emit('Slice', [x, e.ints([start]), e.ints([end]), e.ints([axis])]),
+  gather_rows: (e, _node, inputs) => e.emit('Gather', inputs, { axis: 0 }),
+  scatter_rows: (e, node, [dy, index]) => {
+    const zeros = e.emit('Expand', [e.scalar(0), e.shape(node.shape, false)]);
+    return e.emit('ScatterND', [zeros, column(e, e.emit('Cast', [index], { to: 7 })), dy], { reduction: 'add' });
+  },
+  pad: (e, _node, [x, slotOf, real]) => e.emit('Mul', [e.emit('Gather', [x, slotOf], { axis: 0 }), real]),
+  unpad: (e, _node, [x, , , place]) => e.emit('Gather', [x, place], { axis: 0 }),
+
+  reduce_sum: reduce('ReduceSum'),
+  reduce_mean: reduce('ReduceMean'),
+  reduce_max: reduce('ReduceMax'),
+
+  softmax: (e, _node, inputs) => e.emit('Softmax', inputs, { axis: LAST }),
+  softmax_grad: (e, _node, [y, dy]) => {
+    const total = e.emit('ReduceSum', [e.emit('Mul', [y, dy]), e.ints([LAST])], { keepdims: 1 });
+    return e.emit('Mul', [y, e.emit('Sub', [dy, total])]);
+  },
+  rms_norm: (e, _node, inputs, { eps }) =>
+    e.emit('SimplifiedLayerNormalization', inputs, { axis: LAST, epsilon: { float: eps } }),
+  // The kernel takes [batch, rows, heads * d] and, with one position id, row i of the tables for row i.
+  rope: (e, node, [x, cos, sin], { inverse }) => {
+    const [, heads, d] = node.shape as [Dim, number, number];
+    const flat = e.emit('Reshape', [x, e.ints([1, -1, heads * d])]);
+    const table = (t: string) => e.emit('Reshape', [t, e.ints([-1, d / 2])]);
+    const sine = table(sin);
+    const turned = e.emit(
+      'RotaryEmbedding',
+      [flat, e.ints([0]), table(cos), inverse ? e.emit('Neg', [sine]) : sine],
+      { num_heads: heads, interleaved: 0 },
+      MS,
+    );
+    return e.emit('Reshape', [turned, e.ints([-1, heads, d])]);
+  },
+  // log(sum(exp(l))) = max(l) - log(max(softmax(l))): one fused pass and two reductions, and no overflow.
+  nll: (e, _node, [logits, labels]) => {
+    const p = e.emit('Softmax', [logits], { axis: LAST });
+    const last = e.ints([LAST]);
+    const top = e.emit('ReduceMax', [logits, last], { keepdims: 1 });
+    const lse = e.emit('Sub', [top, e.emit('Log', [e.emit('ReduceMax', [p, last], { keepdims: 1 })])]);
+    const picked = e.emit('GatherElements', [logits, column(e, labels)], { axis: 1 });
+    return e.emit('Reshape', [e.emit('Sub', [lse, picked]), last]);
+  },
+  nll_grad: (e, _node, [logits, labels, dy]) => {
+    const p = e.emit('Softmax', [logits], { axis: LAST });
+    const weight = column(e, dy);
+    const weighted = e.emit('Mul', [p, weight]);
+    return e.emit('ScatterElements', [weighted, column(e, labels), e.emit('Neg', [weight])], {
+      axis: 1,
+      reduction: 'add',
+    });
+  },
+  argmax: (e, _node, [x]) => e.emit('Cast', [e.emit('ArgMax', [x], { axis: LAST, keepdims: 0 })], { to: 6 }),
+};
+
+type AnyRule = (e: Emitter, node: Node, inputs: string[], attrs: unknown) => string;
+
+export function lower(graph: Graph): Lowered {
+  const order = topological(graph.outputs.values());
+  const e = new Emitter(order, graph.outputs.values());
+  const folded = new Set<number>();
+  for (const node of order) {
+    const fused = gemmOfAdd(node, (n) => e.usedOnce(n));
+    if (fused) folded.add(fused.product.id);
+  }
+  for (const node of order) {
+    if (folded.has(node.id)) continue;
+    const inputs = node.inputs.map((i) => (folded.has(i.id) ? '' : e.name(i)));
+    e.assign(node, (lowerRules[node.op] as AnyRule)(e, node, inputs, node.attrs));
+  }
+
+  // Outputs are renamed at their producer, because an Identity would copy. A value that is an input, or that leaves
+  // under two names, needs the copy.
+  const taken = new Map<string, string>();
+  const outputs: Lowered['outputs'] = [];
+  for (const [name, node] of graph.outputs) {
+    const value = e.name(node);
+    const producer = e.nodes.find((n) => n.outputs[0] === value);
+    if (!producer || taken.has(value)) {
+      e.nodes.push({ op: 'Identity', domain: '', inputs: [taken.get(value) ?? value], outputs: [name], attributes: {} });
+    } else {
+      taken.set(value, name);
+      producer.outputs[0] = name;
+      for (const n of e.nodes) n.inputs = n.inputs.map((i) => (i === value ? name : i));
+    }
+    outputs.push({ name, node });
+  }
+
+  const shapeInputs = [...e.shapeInputs.values()];
+  const value = (name: string, node: Node): OnnxValue => ({
+    name,
+    type: node.dtype,
+    dims: node.shape.map((d) => (typeof d === 'string' ? d.replaceAll('*', '_').replaceAll('+', '_plus_') : d)),
+  });
+  const bytes = encodeModel({
+    name: graph.name,
+    nodes: e.nodes,
+    inputs: [
+      ...graph.inputs.map((n) => value(n.attrs.name, n)),
+      ...shapeInputs.map((s): OnnxValue => ({ name: s.name, type: 'i64', dims: [s.dims.length] })),
+    ],
+    outputs: outputs.map((o) => value(o.name, o.node)),
+    constants: [...e.constants.values()],
+  });
+  return { bytes, inputs: [...graph.inputs], shapeInputs, outputs };
+}

@@ -1,0 +1,61 @@
+// In: a graph. Out: an equal graph with common subexpressions merged and arithmetic on constants and neutral elements
+// removed. Nothing that changes rounding is done here.
+import { constant } from '../graph/build.ts';
+import { sameShape } from '../graph/dim.ts';
+import { type Graph, isOp, makeGraph, type Node, topological } from '../graph/node.ts';
+
+const isConstant = (node: Node, value: number) => isOp(node, 'constant') && node.attrs.value === value;
+
+function fold(node: Node): Node {
+  const [a, b] = node.inputs;
+  const same = (x: Node) => sameShape(x.shape, node.shape);
+  switch (node.op) {
+    case 'add':
+      if (isConstant(a, 0) && same(b)) return b;
+      if (isConstant(b, 0) && same(a)) return a;
+      break;
+    case 'mul':
+      if (isConstant(a, 1) && same(b)) return b;
+      if (isConstant(b, 1) && same(a)) return a;
+      break;
+    case 'neg':
+      if (isOp(a, 'neg')) return a.inputs[0];
+      if (isOp(a, 'constant')) return constant(-a.attrs.value);
+      break;
+    case 'reshape':
+      if (same(a)) return a;
+      if (isOp(a, 'reshape') && !a.keep) return fold({ ...node, inputs: a.inputs });
+      break;
+    case 'expand':
+      if (same(a)) return a;
+      break;
+    case 'transpose': {
+      const { perm } = node.attrs as { perm: number[] };
+      if (perm.every((p, i) => p === i)) return a;
+      if (isOp(a, 'transpose') && !a.keep) {
+        const inner = a.attrs.perm;
+        const joined = perm.map((p) => inner[p]);
+        return fold({ ...node, attrs: { perm: joined }, inputs: a.inputs });
+      }
+      break;
+    }
+  }
+  return node;
+}
+
+export function simplify(graph: Graph): Graph {
+  const replaced = new Map<number, Node>();
+  const known = new Map<string, Node>();
+  for (const node of topological(graph.outputs.values())) {
+    const inputs = node.inputs.map((i) => replaced.get(i.id) as Node);
+    let next = inputs.every((n, i) => n === node.inputs[i]) ? node : { ...node, inputs };
+    next = fold(next);
+    const key = `${next.op}|${JSON.stringify(next.attrs)}|${next.inputs.map((i) => i.id).join(',')}`;
+    const twin = known.get(key);
+    if (twin) next = twin;
+    else known.set(key, next);
+    replaced.set(node.id, next);
+  }
+  const outputs = new Map([...graph.outputs].map(([name, node]) => [name, replaced.get(node.id) as Node]));
+  return makeGraph(graph.name, outputs);
+}
