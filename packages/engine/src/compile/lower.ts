@@ -97,9 +97,10 @@ const direct =
   (op: string): LowerRule<Op> =>
   (e, _node, inputs) =>
     e.emit(op, inputs);
+type Reduction = 'reduce_sum' | 'reduce_mean' | 'reduce_max';
 const reduce =
-  (op: string): LowerRule<'reduce_sum'> =>
-  (e, _node, [x], { axes, keep }) =>
+  (op: string) =>
+  (e: Emitter, _node: Node, [x]: string[], { axes, keep }: OpAttrs[Reduction]): string =>
     e.emit(op, [x, e.ints(axes)], { keepdims: keep ? 1 : 0 });
 
 /** -1 as in ONNX: the last axis. */
@@ -165,9 +166,14 @@ const lowerRules: LowerRules = {
   slice: (e, _node, [x], { axis, start, end }) =>
     e.emit('Slice', [x, e.ints([start]), e.ints([end]), e.ints([axis])]),
   gather_rows: (e, _node, inputs) => e.emit('Gather', inputs, { axis: 0 }),
+  // ScatterND would take the index as it is, but its threads race on rows that occur twice; ScatterElements is serial.
   scatter_rows: (e, node, [dy, index]) => {
+    const { shape } = node.inputs[0];
     const zeros = e.emit('Expand', [e.scalar(0), e.shape(node.shape, false)]);
-    return e.emit('ScatterND', [zeros, column(e, e.emit('Cast', [index], { to: 7 })), dy], { reduction: 'add' });
+    const axes = shape.slice(1).map((_, i) => i + 1);
+    const tall = axes.length > 0 ? e.emit('Unsqueeze', [index, e.ints(axes)]) : index;
+    const everywhere = e.emit('Expand', [tall, e.shape(shape, false)]);
+    return e.emit('ScatterElements', [zeros, everywhere, dy], { axis: 0, reduction: 'add' });
   },
   pad: (e, _node, [x, slotOf, real]) => e.emit('Mul', [e.emit('Gather', [x, slotOf], { axis: 0 }), real]),
   unpad: (e, _node, [x, , , place]) => e.emit('Gather', [x, place], { axis: 0 }),

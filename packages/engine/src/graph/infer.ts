@@ -48,7 +48,7 @@ const floatUnary: InferRule<Op> = (_attrs, [x]) => {
   return { shape: [...x.shape], dtype: 'f32' };
 };
 
-const reduce: InferRule<'reduce_sum'> = ({ axes, keep }, [x]) => ({
+const reduce = ({ axes, keep }: OpAttrs['reduce_sum'], [x]: readonly Node[]): Inferred => ({
   shape: x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d])),
   dtype: x.dtype,
 });

@@ -1,0 +1,9 @@
+// In: nothing. Out: what other packages may use of the engine.
+export { EngineError } from './errors.ts';
+export type { ResidualPolicy } from './grad/split.ts';
+export type { Graph } from './graph/node.ts';
+export { type LayerGradients, layerCached, layerForward, layerTraining } from './nn/decoder-layer.ts';
+export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
+export { type LayerSpec, layerParameters, loraParameters, PROJECTIONS, type ProjectionName } from './nn/layer-spec.ts';
+export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
+export { openCpuBackend, runtimeVersion } from './run/onnxruntime.ts';
