@@ -43,6 +43,10 @@ function fold(node: Node): Node {
   return node;
 }
 
+/** JSON has no infinities, no NaN and no -0; two constants that differ must have different keys. */
+const exactNumber = (_key: string, value: unknown) =>
+  typeof value === 'number' ? (Object.is(value, -0) ? '-0' : String(value)) : value;
+
 export function simplify(graph: Graph): Graph {
   const replaced = new Map<number, Node>();
   const known = new Map<string, Node>();
@@ -50,7 +54,7 @@ export function simplify(graph: Graph): Graph {
     const inputs = node.inputs.map((i) => replaced.get(i.id) as Node);
     let next = inputs.every((n, i) => n === node.inputs[i]) ? node : { ...node, inputs };
     next = fold(next);
-    const key = `${next.op}|${JSON.stringify(next.attrs)}|${next.inputs.map((i) => i.id).join(',')}`;
+    const key = `${next.op}|${JSON.stringify(next.attrs, exactNumber)}|${next.inputs.map((i) => i.id).join(',')}`;
     const twin = known.get(key);
     if (twin) next = twin;
     else known.set(key, next);

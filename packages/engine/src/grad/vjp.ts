@@ -57,7 +57,7 @@ export const vjpRules: VjpRules = {
     const y = b.mul(node.inputs[0], s);
     return [b.mul(dy, b.add(s, b.mul(y, b.sub(1, s))))];
   },
-  cast: ({ inputs: [x] }, dy) => [x.dtype === 'f32' ? dy : null],
+  cast: ({ inputs: [x] }, dy, { to }) => [x.dtype === 'f32' && to === 'f16' ? b.cast(dy, 'f32') : null],
 
   // y = alpha op(a) op(b); the four cases of the matrix product rule.
   matmul: ({ inputs: [a, w] }, dy, { transA, transB, alpha }) => [

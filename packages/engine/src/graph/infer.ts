@@ -38,20 +38,35 @@ export function broadcast(op: Op, inputs: readonly Node[]): Dim[] {
   return out;
 }
 
-const floatBinary: InferRule<Op> = (_attrs, inputs) => {
-  if (inputs.some((n) => n.dtype !== 'f32')) throw fail(inputs[0].op, inputs, 'f32 operands');
-  return { shape: broadcast(inputs[0].op, inputs), dtype: 'f32' };
-};
+const floatBinary =
+  (op: Op): InferRule<Op> =>
+  (_attrs, inputs) => {
+    if (inputs.some((n) => n.dtype !== 'f32')) throw fail(op, inputs, 'f32 operands');
+    return { shape: broadcast(op, inputs), dtype: 'f32' };
+  };
 
-const floatUnary: InferRule<Op> = (_attrs, [x]) => {
-  if (x.dtype !== 'f32') throw fail(x.op, [x], 'an f32 operand');
-  return { shape: [...x.shape], dtype: 'f32' };
-};
+const floatUnary =
+  (op: Op): InferRule<Op> =>
+  (_attrs, [x]) => {
+    if (x.dtype !== 'f32') throw fail(op, [x], 'an f32 operand');
+    return { shape: [...x.shape], dtype: 'f32' };
+  };
 
-const reduce = ({ axes, keep }: OpAttrs['reduce_sum'], [x]: readonly Node[]): Inferred => ({
-  shape: x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d])),
-  dtype: x.dtype,
-});
+type Reduction = 'reduce_sum' | 'reduce_mean' | 'reduce_max';
+const reduce =
+  (op: Reduction) =>
+  ({ axes, keep }: OpAttrs[Reduction], [x]: readonly Node[]): Inferred => {
+    if (x.dtype !== 'f32' || axes.length === 0 || axes.some((a) => x.shape[a] === undefined))
+      throw fail(op, [x], `an f32 operand that has the axes (${axes})`);
+    return {
+      shape: x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d])),
+      dtype: 'f32',
+    };
+  };
+
+const isGrid = (slotOf: Node, real: Node, place: Node): boolean =>
+  [slotOf, place].every((n) => n.shape.length === 1 && n.dtype === 'i32') &&
+  sameShape(real.shape, [slotOf.shape[0], 1]);
 
 export const inferRules: InferRules = {
   input: () => {
@@ -62,16 +77,16 @@ export const inferRules: InferRules = {
     });
   },
   constant: () => ({ shape: [], dtype: 'f32' }),
-  add: floatBinary,
-  sub: floatBinary,
-  mul: floatBinary,
-  div: floatBinary,
-  neg: floatUnary,
-  exp: floatUnary,
-  log: floatUnary,
-  sqrt: floatUnary,
-  sigmoid: floatUnary,
-  silu: floatUnary,
+  add: floatBinary('add'),
+  sub: floatBinary('sub'),
+  mul: floatBinary('mul'),
+  div: floatBinary('div'),
+  neg: floatUnary('neg'),
+  exp: floatUnary('exp'),
+  log: floatUnary('log'),
+  sqrt: floatUnary('sqrt'),
+  sigmoid: floatUnary('sigmoid'),
+  silu: floatUnary('silu'),
   cast: ({ to }, [x]) => ({ shape: [...x.shape], dtype: to }),
 
   matmul: ({ transA, transB }, [a, b]) => {
@@ -88,7 +103,8 @@ export const inferRules: InferRules = {
   },
 
   reshape: ({ shape }, [x]) => {
-    if (product(shape) !== product(x.shape)) throw fail('reshape', [x], `as many elements as [${shape.join(', ')}]`);
+    if (product(shape) !== product(x.shape))
+      throw fail('reshape', [x], `as many elements as [${shape.join(', ')}]`);
     return { shape: [...shape], dtype: x.dtype };
   },
   transpose: ({ perm }, [x]) => {
@@ -97,14 +113,18 @@ export const inferRules: InferRules = {
     return { shape: perm.map((p) => x.shape[p]), dtype: x.dtype };
   },
   expand: ({ shape }, [x]) => {
-    const padded = [...Array(shape.length - x.shape.length).fill(1), ...x.shape];
-    if (padded.some((d, i) => d !== 1 && d !== shape[i]))
+    const offset = shape.length - x.shape.length;
+    if (offset < 0 || x.shape.some((d, i) => d !== 1 && d !== shape[i + offset]))
       throw fail('expand', [x], `a shape that broadcasts to [${shape.join(', ')}]`);
     return { shape: [...shape], dtype: x.dtype };
   },
   concat: ({ axis }, inputs) => {
     const [first, ...rest] = inputs;
-    if (rest.some((n) => n.dtype !== first.dtype || n.shape.some((d, i) => i !== axis && d !== first.shape[i])))
+    const fits = (n: Node) =>
+      n.dtype === first.dtype &&
+      n.shape.length === first.shape.length &&
+      n.shape.every((d, i) => i === axis || d === first.shape[i]);
+    if (first.shape[axis] === undefined || !rest.every(fits))
       throw fail('concat', inputs, `shapes equal but on axis ${axis}`);
     const shape = [...first.shape];
     for (const n of rest) shape[axis] = sum(shape[axis], n.shape[axis]);
@@ -117,7 +137,8 @@ export const inferRules: InferRules = {
     return { shape: x.shape.map((d, i) => (i === axis ? end - start : d)), dtype: x.dtype };
   },
   gather_rows: (_attrs, [x, index]) => {
-    if (index.shape.length !== 1 || index.dtype !== 'i32') throw fail('gather_rows', [x, index], 'an i32 index [m]');
+    if (x.shape.length === 0 || index.shape.length !== 1 || index.dtype !== 'i32')
+      throw fail('gather_rows', [x, index], 'rows and an i32 index [m]');
     return { shape: [index.shape[0], ...x.shape.slice(1)], dtype: x.dtype };
   },
   scatter_rows: ({ rows }, [dy, index]) => {
@@ -126,21 +147,21 @@ export const inferRules: InferRules = {
     return { shape: [rows, ...dy.shape.slice(1)], dtype: dy.dtype };
   },
   pad: (_attrs, [x, slotOf, real, place]) => {
-    if (x.shape.length !== 2 || place.shape[0] !== x.shape[0] || real.shape[0] !== slotOf.shape[0])
+    if (x.shape.length !== 2 || place.shape[0] !== x.shape[0] || !isGrid(slotOf, real, place))
       throw fail('pad', [x, slotOf, real, place], 'x [n, c], slot_of [g], real [g, 1], place [n]');
     return { shape: [slotOf.shape[0], x.shape[1]], dtype: x.dtype };
   },
   unpad: (_attrs, [x, slotOf, real, place]) => {
-    if (x.shape.length !== 2 || slotOf.shape[0] !== x.shape[0] || real.shape[0] !== slotOf.shape[0])
+    if (x.shape.length !== 2 || slotOf.shape[0] !== x.shape[0] || !isGrid(slotOf, real, place))
       throw fail('unpad', [x, slotOf, real, place], 'x [g, c], slot_of [g], real [g, 1], place [n]');
     return { shape: [place.shape[0], x.shape[1]], dtype: x.dtype };
   },
 
-  reduce_sum: reduce,
-  reduce_mean: reduce,
-  reduce_max: reduce,
+  reduce_sum: reduce('reduce_sum'),
+  reduce_mean: reduce('reduce_mean'),
+  reduce_max: reduce('reduce_max'),
 
-  softmax: floatUnary,
+  softmax: floatUnary('softmax'),
   softmax_grad: (_attrs, [y, dy]) => {
     if (!sameShape(y.shape, dy.shape)) throw fail('softmax_grad', [y, dy], 'equal shapes');
     return { shape: [...y.shape], dtype: 'f32' };
@@ -152,7 +173,8 @@ export const inferRules: InferRules = {
   },
   rope: (_attrs, [x, cos, sin]) => {
     const d = x.shape[2];
-    if (x.shape.length !== 3 || typeof d !== 'number' || d % 2 !== 0) throw fail('rope', [x], '[n, heads, even d]');
+    if (x.shape.length !== 3 || typeof d !== 'number' || d % 2 !== 0)
+      throw fail('rope', [x], '[n, heads, even d]');
     if (!sameShape(cos.shape, [x.shape[0], 1, d / 2]) || !sameShape(sin.shape, cos.shape))
       throw fail('rope', [x, cos, sin], 'cos and sin of shape [n, 1, d/2]');
     return { shape: [...x.shape], dtype: 'f32' };
@@ -163,9 +185,18 @@ export const inferRules: InferRules = {
     return { shape: [logits.shape[0]], dtype: 'f32' };
   },
   nll_grad: (_attrs, [logits, labels, dy]) => {
-    if (logits.shape.length !== 2 || !sameShape(labels.shape, dy.shape) || labels.dtype !== 'i32')
+    const rows = logits.shape.slice(0, 1);
+    if (
+      logits.shape.length !== 2 ||
+      !sameShape(labels.shape, rows) ||
+      !sameShape(dy.shape, rows) ||
+      labels.dtype !== 'i32'
+    )
       throw fail('nll_grad', [logits, labels, dy], 'logits [n, v], i32 labels [n], dy [n]');
     return { shape: [...logits.shape], dtype: 'f32' };
   },
-  argmax: (_attrs, [x]) => ({ shape: x.shape.slice(0, -1), dtype: 'i32' }),
+  argmax: (_attrs, [x]) => {
+    if (x.shape.length === 0 || x.dtype !== 'f32') throw fail('argmax', [x], 'an f32 operand with an axis');
+    return { shape: x.shape.slice(0, -1), dtype: 'i32' };
+  },
 };
