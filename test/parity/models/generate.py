@@ -75,7 +75,8 @@ MODELS = {
             rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, beta_fast=2.0,
                               beta_slow=0.25, mscale=1.0, mscale_all_dim=0.5, truncate=False))),
         lengths=(9, 20, 34)),
-    "llama-bias": dict(config=dict(LLAMA, attention_bias=True, mlp_bias=True)),
+    # An epsilon large enough to be seen: a reader that assumes the usual one fails here.
+    "llama-bias": dict(config=dict(LLAMA, attention_bias=True, mlp_bias=True, rms_norm_eps=1e-2)),
     "mistral": dict(
         config=dict(COMMON, architectures=["MistralForCausalLM"], model_type="mistral", head_dim=12, sliding_window=6)),
     "qwen2": dict(config=QWEN2),
