@@ -7,6 +7,8 @@ export const IGNORE_INDEX = -100;
 export interface EncodedExample {
   inputIds: Int32Array;
   labels: Int32Array;
+  /** Packed rows only: where each original row starts. Attention and positions may be kept within rows. */
+  starts?: number[];
 }
 
 /** All rows of a data set after tokenising, with the facts that a run must be able to prove. */
@@ -14,5 +16,12 @@ export interface EncodedDataset {
   examples: EncodedExample[];
   /** Hex SHA-256 over content, template, tokenizer and settings: the identity of these ids. */
   fingerprint: string;
-  totals: { used: number; repaired: number; truncated: number; dropped: number; tokens: number; labelTokens: number };
+  totals: {
+    used: number;
+    repaired: number;
+    truncated: number;
+    dropped: number;
+    tokens: number;
+    labelTokens: number;
+  };
 }
