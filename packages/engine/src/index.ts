@@ -6,4 +6,5 @@ export { type LayerGradients, layerCached, layerForward, layerTraining } from '.
 export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
 export { type LayerSpec, layerParameters, loraParameters, PROJECTIONS, type ProjectionName } from './nn/layer-spec.ts';
 export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
-export { openCpuBackend, runtimeVersion } from './run/onnxruntime.ts';
+export { runtimeVersion } from './run/onnxruntime.ts';
+export { openBackend } from './run/open-backend.ts';

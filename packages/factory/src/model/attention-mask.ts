@@ -1,0 +1,47 @@
+// In: sizes and a window. Out: additive masks: 0 where a query may look, MASKED elsewhere.
+
+/** Far below any score, and finite, so that a row of nothing but padding stays free of NaN. */
+export const MASKED = -1e9;
+
+/** [width, width]: query t sees keys t - window + 1 ... t (all of 0 ... t without a window). */
+export function causalMask(width: number, window: number | null): Float32Array {
+  const mask = new Float32Array(width * width).fill(MASKED);
+  for (let t = 0; t < width; t++) {
+    const first = window === null ? 0 : Math.max(0, t - window + 1);
+    mask.fill(0, t * width + first, t * width + t + 1);
+  }
+  return mask;
+}
+
+export interface CachedSlots {
+  /** Cache slots already written, for every row. */
+  past: number;
+  /** New slots, for every row. */
+  fresh: number;
+  /** Per row: position of each slot 0 ... past + fresh - 1, or -1 where the slot holds padding. */
+  slotPositions: Int32Array[];
+}
+
+/** [rows, group * fresh, past + fresh], the queries repeated for each query head of a group. */
+export function cachedMask(
+  { past, fresh, slotPositions }: CachedSlots,
+  group: number,
+  window: number | null,
+): Float32Array {
+  const total = past + fresh;
+  const mask = new Float32Array(slotPositions.length * group * fresh * total).fill(MASKED);
+  slotPositions.forEach((positions, row) => {
+    for (let t = 0; t < fresh; t++) {
+      const at = positions[past + t];
+      const base = (row * group * fresh + t) * total;
+      for (let s = 0; s < total; s++) {
+        const p = positions[s];
+        const visible = p >= 0 && p <= at && (window === null || p > at - window);
+        // A padding query looks at itself, so that its softmax is defined.
+        if (visible || (at < 0 && s === past + t)) mask[base + s] = 0;
+      }
+      for (let g = 1; g < group; g++) mask.copyWithin(base + g * fresh * total, base, base + total);
+    }
+  });
+  return mask;
+}

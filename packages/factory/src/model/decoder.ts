@@ -1,0 +1,428 @@
+// In: a model config, weights in memory, and which of them (or which adapters) are trained. Out: a decoder that runs
+// packed batches forward and backward, layer by layer. Losses, optimisers and files are not here.
+import {
+  type Backend,
+  type Executable,
+  headNorm,
+  type LayerGradients,
+  type LayerSpec,
+  layerForward,
+  layerParameters,
+  layerTraining,
+  loraParameters,
+  PROJECTIONS,
+  type ProjectionName,
+  type ResidualPolicy,
+  type Tensor,
+} from '@tunesmith/engine';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import { causalMask } from './attention-mask.ts';
+import { dropoutMask } from './dropout.ts';
+import { embedRows } from './half-rows.ts';
+import { OutputHead } from './output-head.ts';
+import type { PackedBatch } from './packed-batch.ts';
+import { addInto, makeParameter, type Parameter, type StoredWeight } from './parameter.ts';
+import { ropeTables } from './rope.ts';
+
+export interface LoraOptions {
+  rank: number;
+  scale: number;
+  dropout: number;
+  /** Modules that have an adapter, by full path, with their initial A [rank, in] and B [out, rank]. */
+  modules: ReadonlyMap<string, { a: Float32Array; b: Float32Array }>;
+}
+
+export interface DecoderOptions {
+  backend: Backend;
+  config: ModelConfig;
+  /** Every tensor that the config calls for; trained ones as f32. */
+  weights: ReadonlyMap<string, StoredWeight>;
+  lora: LoraOptions | null;
+  /** Names of base tensors that are trained. */
+  trained: ReadonlySet<string>;
+}
+
+interface Layer {
+  spec: LayerSpec;
+  feeds: Record<string, Tensor>;
+  /** Own trained parameters by their name in the layer. */
+  parameters: Map<string, Parameter>;
+  window: number | null;
+}
+
+interface TapeEntry {
+  layer: number;
+  x: Tensor;
+  residuals: Record<string, Tensor>;
+  policy: ResidualPolicy;
+}
+
+interface Shared {
+  feeds: Record<string, Tensor>;
+  masks: Map<number | null, Tensor>;
+}
+
+/** What a forward pass leaves for the backward pass. Released by `backward`, or by `release`. */
+export interface Tape {
+  entries: TapeEntry[];
+  shared: Shared;
+  batch: PackedBatch;
+  top: Tensor;
+  dropoutKey: string;
+}
+
+const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
+
+export class Decoder {
+  readonly config: ModelConfig;
+  readonly head: OutputHead;
+  /** All trained parameters, in a stable order. */
+  readonly parameters: readonly Parameter[];
+  readonly backend: Backend;
+  readonly layers: readonly Layer[];
+  readonly #embedding: StoredWeight;
+  readonly #trainedEmbedding: Parameter | null;
+  readonly #trainedNorm: Parameter | null;
+  readonly #norm: Tensor;
+  readonly #dropout: number;
+  readonly #firstTrained: number;
+  readonly #executables = new Map<string, Promise<Executable>>();
+
+  constructor({ backend, config, weights, lora, trained }: DecoderOptions) {
+    this.backend = backend;
+    this.config = config;
+    this.#dropout = lora?.dropout ?? 0;
+    const parameters: Parameter[] = [];
+    const own = (name: string): Parameter | null => {
+      if (!trained.has(name)) return null;
+      const { data, shape } = weights.get(name) as StoredWeight;
+      const parameter = makeParameter(name, shape, data as Float32Array);
+      parameters.push(parameter);
+      return parameter;
+    };
+    this.#embedding = weights.get('model.embed_tokens.weight') as StoredWeight;
+    this.#trainedEmbedding = own('model.embed_tokens.weight');
+    this.layers = Array.from({ length: config.layers }, (_, i) =>
+      this.#makeLayer(i, weights, lora, own, parameters),
+    );
+    const norm = weights.get('model.norm.weight') as StoredWeight;
+    this.#trainedNorm = own('model.norm.weight');
+    this.#norm = backend.tensor('f32', norm.shape, norm.data);
+    const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
+    const trainedHead = config.tieEmbeddings ? this.#trainedEmbedding : own('lm_head.weight');
+    this.head = new OutputHead(backend, head, trainedHead);
+    this.parameters = parameters;
+    const first = this.layers.findIndex((l) => l.parameters.size > 0);
+    this.#firstTrained = this.#trainedEmbedding ? 0 : first < 0 ? config.layers : first;
+  }
+
+  #makeLayer(
+    i: number,
+    weights: ReadonlyMap<string, StoredWeight>,
+    lora: LoraOptions | null,
+    own: (name: string) => Parameter | null,
+    all: Parameter[],
+  ): Layer {
+    const spec = layerSpecOf(this.config, i, weights, lora);
+    const feeds: Record<string, Tensor> = {};
+    const parameters = new Map<string, Parameter>();
+    for (const name of layerParameters(spec).keys()) {
+      const weight = weights.get(layerName(i, name)) as StoredWeight;
+      feeds[name] = this.backend.tensor(weight.dtype, weight.shape, weight.data);
+      const parameter = own(layerName(i, name));
+      if (parameter) parameters.set(name, parameter);
+    }
+    for (const [name, shape] of loraParameters(spec)) {
+      const [, module, side] = /^(.*)\.lora_([AB])\.weight$/.exec(name) as RegExpExecArray;
+      const pair = lora?.modules.get(layerName(i, module)) as { a: Float32Array; b: Float32Array };
+      const parameter = makeParameter(layerName(i, name), shape, side === 'A' ? pair.a : pair.b);
+      feeds[name] = this.backend.tensor('f32', shape, parameter.value);
+      parameters.set(name, parameter);
+      all.push(parameter);
+    }
+    return { spec, feeds, parameters, window: this.config.slidingWindow[i] ?? null };
+  }
+
+  #compile(key: string, make: () => Parameters<Backend['compile']>[0]): Promise<Executable> {
+    let executable = this.#executables.get(key);
+    if (!executable) {
+      executable = this.backend.compile(make());
+      this.#executables.set(key, executable);
+    }
+    return executable;
+  }
+
+  /** Layers above this one need a gradient by their input. */
+  #gradientsOf(i: number): LayerGradients {
+    const { parameters } = this.layers[i];
+    const names = [...parameters.keys()];
+    const lora = names.some((n) => n.includes('.lora_'));
+    return {
+      input: i > this.#firstTrained || this.#trainedEmbedding !== null,
+      parameters: lora ? 'lora' : names.length > 0 ? names : 'none',
+    };
+  }
+
+  async #training(i: number, policy: ResidualPolicy) {
+    const { spec } = this.layers[i];
+    const gradients = this.#gradientsOf(i);
+    const key = JSON.stringify([spec, gradients, policy]);
+    const split = () => layerTraining(spec, gradients, policy);
+    return {
+      forward: await this.#compile(`forward ${key}`, () => split().forward),
+      backward: await this.#compile(`backward ${key}`, () => split().backward),
+    };
+  }
+
+  #shared(batch: PackedBatch): Shared {
+    const { backend, config } = this;
+    const n = batch.ids.length;
+    const half = config.headDim / 2;
+    const { cos, sin } = ropeTables(config, batch.positions, { sequenceLength: batch.width });
+    const masks = new Map<number | null, Tensor>();
+    for (const { window } of this.layers) {
+      // A window that no row reaches is no window.
+      const effective = window !== null && window < batch.width ? window : null;
+      if (!masks.has(effective))
+        masks.set(
+          effective,
+          backend.tensor('f32', [batch.width, batch.width], causalMask(batch.width, effective)),
+        );
+    }
+    return {
+      feeds: {
+        cos: backend.tensor('f32', [n, 1, half], cos),
+        sin: backend.tensor('f32', [n, 1, half], sin),
+        slot_of: backend.tensor('i32', [batch.rows, batch.width], batch.slotOf),
+        real: backend.tensor('f32', [batch.rows, batch.width], batch.real),
+        place: backend.tensor('i32', [n], batch.place),
+      },
+      masks,
+    };
+  }
+
+  #layerFeeds(i: number, tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>): Record<string, Tensor> {
+    const { feeds, spec, window } = this.layers[i];
+    const { shared, batch } = tape;
+    const mask = shared.masks.get(window !== null && window < batch.width ? window : null) as Tensor;
+    const all: Record<string, Tensor> = { ...feeds, ...shared.feeds, mask };
+    for (const name of PROJECTIONS) {
+      const { lora, inFeatures } = spec.projections[name];
+      if (!lora?.dropout) continue;
+      const n = batch.ids.length;
+      const values = dropoutMask(`${tape.dropoutKey}/${i}/${name}`, n * inFeatures, this.#dropout);
+      all[`${name}.dropout`] = this.backend.tensor('f32', [n, inFeatures], values);
+    }
+    return all;
+  }
+
+  /** Embeddings of `ids`, as a tensor of sizes `dims`. */
+  embed(ids: Int32Array, dims: number[]): Tensor {
+    const x = new Float32Array(ids.length * this.config.hiddenSize);
+    embedRows(this.#embedding, ids, x);
+    return this.backend.tensor('f32', dims, x);
+  }
+
+  #embedBatch({ ids }: PackedBatch): Tensor {
+    return this.embed(ids, [ids.length, this.config.hiddenSize]);
+  }
+
+  /** The layer as it computes outside training: without dropout. */
+  plainSpec(spec: LayerSpec): LayerSpec {
+    return { ...spec, projections: withoutDropout(spec.projections) };
+  }
+
+  /** The hidden rows that carry a label after the final norm, [M, hidden], without anything kept. */
+  async forward(batch: PackedBatch): Promise<Float32Array> {
+    const tape = { shared: this.#shared(batch), batch, dropoutKey: '' };
+    let x = this.#embedBatch(batch);
+    for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape);
+    const h = await this.normed(x, batch.labelIndex);
+    x.dispose();
+    return h;
+  }
+
+  async #plainLayer(
+    i: number,
+    x: Tensor,
+    tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>,
+  ): Promise<Tensor> {
+    const { spec } = this.layers[i];
+    const plain = this.plainSpec(spec);
+    const run = await this.#compile(`plain ${JSON.stringify(plain)}`, () => layerForward(plain));
+    const { y } = await run.run({ ...this.#layerFeeds(i, { ...tape, dropoutKey: '' }), x });
+    x.dispose();
+    return y;
+  }
+
+  async #headNorm() {
+    const { hiddenSize, rmsNormEps } = this.config;
+    const split = () => headNorm(hiddenSize, rmsNormEps, this.#trainedNorm !== null);
+    return {
+      forward: await this.#compile('head norm forward', () => split().forward),
+      backward: await this.#compile('head norm backward', () => split().backward),
+    };
+  }
+
+  /** Rows `index` of x [N, hidden], after the final norm: [M, hidden] in memory of its own. */
+  async normed(x: Tensor, index: Int32Array): Promise<Float32Array> {
+    const { forward } = await this.#headNorm();
+    const rows = this.backend.tensor('i32', [index.length], index);
+    const { h } = await forward.run({ x, index: rows, 'norm.weight': this.#norm });
+    const out = Float32Array.from((await h.read()) as Float32Array);
+    h.dispose();
+    return out;
+  }
+
+  /**
+   * Forward pass for training. At most `residualBytes` of residuals are kept; layers beyond that are computed again in the
+   * backward pass. `dropoutKey` seeds the dropout masks of this batch.
+   */
+  async forwardTraining(
+    batch: PackedBatch,
+    options: { residualBytes: number; dropoutKey: string },
+  ): Promise<{ h: Float32Array; tape: Tape }> {
+    const shared = this.#shared(batch);
+    let x = this.#embedBatch(batch);
+    const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
+    let left = options.residualBytes;
+    try {
+      for (let i = 0; i < this.layers.length; i++) {
+        if (i < this.#firstTrained) {
+          x = await this.#plainLayer(i, x, tape);
+          tape.top = x;
+          continue;
+        }
+        const policy: ResidualPolicy =
+          left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
+        const { forward } = await this.#training(i, policy);
+        const { y, ...residuals } = await forward.run({ ...this.#layerFeeds(i, tape), x });
+        for (const t of Object.values(residuals)) left -= t.byteLength;
+        tape.entries.push({ layer: i, x, residuals, policy });
+        x = y;
+        tape.top = x;
+      }
+      return { h: await this.normed(x, batch.labelIndex), tape };
+    } catch (error) {
+      this.release(tape);
+      throw error;
+    }
+  }
+
+  /** Adds the gradients of all parameters, given d(loss)/dh [M, hidden] of the rows that `forwardTraining` returned. */
+  async backward(tape: Tape, dh: Float32Array): Promise<void> {
+    const { backend, config } = this;
+    const { batch } = tape;
+    try {
+      const { backward } = await this.#headNorm();
+      const m = batch.labelIndex.length;
+      const fromHead = await backward.run({
+        x: tape.top,
+        index: backend.tensor('i32', [m], batch.labelIndex),
+        'norm.weight': this.#norm,
+        d_h: backend.tensor('f32', [m, config.hiddenSize], dh),
+      });
+      await this.#collect(fromHead, new Map([['norm.weight', this.#trainedNorm]]));
+      let dy = fromHead.d_x;
+      tape.top.dispose();
+      for (let entry = tape.entries.pop(); entry; entry = tape.entries.pop()) {
+        const { layer, x, residuals, policy } = entry;
+        const run = (await this.#training(layer, policy)).backward;
+        const out = await run.run({ ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy });
+        for (const t of [dy, x, ...Object.values(residuals)]) t.dispose();
+        await this.#collect(out, this.layers[layer].parameters);
+        dy = out.d_x;
+        if (!dy) break;
+      }
+      if (this.#trainedEmbedding && dy)
+        await this.#scatterEmbedding(batch.ids, dy, this.#trainedEmbedding.gradient);
+      dy?.dispose();
+    } finally {
+      this.release(tape);
+    }
+  }
+
+  /** Adds each gradient `d_<name>` to its parameter and frees it; d_x is left alone. */
+  async #collect(
+    out: Record<string, Tensor>,
+    parameters: ReadonlyMap<string, Parameter | null>,
+  ): Promise<void> {
+    for (const [name, parameter] of parameters) {
+      const gradient = out[`d_${name}`];
+      if (!gradient || !parameter) continue;
+      addInto(parameter.gradient, (await gradient.read()) as Float32Array);
+      gradient.dispose();
+    }
+  }
+
+  async #scatterEmbedding(ids: Int32Array, dy: Tensor, gradient: Float32Array): Promise<void> {
+    const d = (await dy.read()) as Float32Array;
+    const width = this.config.hiddenSize;
+    for (let i = 0; i < ids.length; i++) {
+      const from = i * width;
+      const to = ids[i] * width;
+      for (let j = 0; j < width; j++) gradient[to + j] += d[from + j];
+    }
+  }
+
+  /** Frees what a forward pass kept. Safe to call twice. */
+  release(tape: Tape): void {
+    tape.top.dispose();
+    for (const { x, residuals } of tape.entries.splice(0))
+      for (const t of [x, ...Object.values(residuals)]) t.dispose();
+  }
+}
+
+function withoutDropout(projections: LayerSpec['projections']): LayerSpec['projections'] {
+  const entries = Object.entries(projections).map(([name, p]) => [
+    name,
+    p.lora ? { ...p, lora: { ...p.lora, dropout: false } } : p,
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; and x. */
+export function residualBytes(spec: LayerSpec, tokens: number): number {
+  const { heads, kvHeads, headDim, hidden, projections } = spec;
+  const floats =
+    (2 * heads + 2 * kvHeads) * headDim + 2 * hidden + 2 * projections['mlp.gate_proj'].outFeatures;
+  return floats * 4 * tokens;
+}
+
+function layerSpecOf(
+  config: ModelConfig,
+  i: number,
+  weights: ReadonlyMap<string, StoredWeight>,
+  lora: LoraOptions | null,
+): LayerSpec {
+  const { heads, kvHeads, headDim, hiddenSize, intermediateSize } = config;
+  const sizes: Record<ProjectionName, [number, number, boolean]> = {
+    'self_attn.q_proj': [hiddenSize, heads * headDim, config.qkvBias],
+    'self_attn.k_proj': [hiddenSize, kvHeads * headDim, config.qkvBias],
+    'self_attn.v_proj': [hiddenSize, kvHeads * headDim, config.qkvBias],
+    'self_attn.o_proj': [heads * headDim, hiddenSize, config.outputBias],
+    'mlp.gate_proj': [hiddenSize, intermediateSize, config.mlpBias],
+    'mlp.up_proj': [hiddenSize, intermediateSize, config.mlpBias],
+    'mlp.down_proj': [intermediateSize, hiddenSize, config.mlpBias],
+  };
+  const projection = (name: ProjectionName) => {
+    const [inFeatures, outFeatures, bias] = sizes[name];
+    const adapted = lora?.modules.has(layerName(i, name));
+    return {
+      inFeatures,
+      outFeatures,
+      bias,
+      dtype: (weights.get(layerName(i, `${name}.weight`)) as StoredWeight).dtype,
+      lora: lora && adapted ? { rank: lora.rank, scale: lora.scale, dropout: lora.dropout > 0 } : null,
+    };
+  };
+  return {
+    hidden: hiddenSize,
+    heads,
+    kvHeads,
+    headDim,
+    rmsNormEps: config.rmsNormEps,
+    qkNorm: config.qkNorm,
+    projections: Object.fromEntries(PROJECTIONS.map((n) => [n, projection(n)])) as LayerSpec['projections'],
+  };
+}

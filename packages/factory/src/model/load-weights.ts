@@ -1,0 +1,75 @@
+// In: an opened checkpoint whose names and shapes were checked. Out: its tensors in memory, in the form that they rest in:
+// trained tensors, biases and norms as f32; frozen matrices as f32 or f16. Nothing is computed with them here.
+
+import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
+import { FactoryError } from '../errors.ts';
+import { bf16ToF16Checked, bf16ToF32, f16ToF32, f32ToF16Checked } from './half.ts';
+import type { StoredWeight } from './parameter.ts';
+
+export interface LoadOptions {
+  isTrained(name: string): boolean;
+  /** Keep frozen float32 matrices as f16 too (`--fp16`, `--bf16`: on a CPU these mean storage). */
+  halfStorage: boolean;
+  onProgress?(done: number, total: number): void;
+  onNote?(text: string): void;
+}
+
+/** Reads tensors `names` one at a time, so that at most one is held twice. */
+export async function loadWeights(
+  source: WeightSource,
+  names: Iterable<string>,
+  options: LoadOptions,
+): Promise<Map<string, StoredWeight>> {
+  const all = [...names];
+  const weights = new Map<string, StoredWeight>();
+  const widened: string[] = [];
+  for (const [i, name] of all.entries()) {
+    const tensor = await source.read(name);
+    const stored = toStored(tensor, options);
+    if (stored.widened) widened.push(name);
+    weights.set(name, stored.weight);
+    options.onProgress?.(i + 1, all.length);
+  }
+  if (widened.length > 0)
+    options.onNote?.(
+      `${widened.length} matrices hold values beyond float16 and stay float32 in memory (first: ${widened[0]})`,
+    );
+  return weights;
+}
+
+function toStored(
+  tensor: WeightTensor,
+  { isTrained, halfStorage }: LoadOptions,
+): { weight: StoredWeight; widened: boolean } {
+  const { name, shape, dtype, data } = tensor;
+  const f32 = (widened = false) => ({
+    weight: { shape, dtype: 'f32' as const, data: toFloat32(tensor) },
+    widened,
+  });
+  if (isTrained(name) || shape.length < 2) return f32();
+  if (dtype === 'F16') return { weight: { shape, dtype: 'f16', data: data as Uint16Array }, widened: false };
+  if (dtype === 'F32' && !halfStorage) return f32();
+  const converted =
+    dtype === 'BF16' ? bf16ToF16Checked(data as Uint16Array) : f32ToF16Checked(data as Float32Array);
+  if (converted.overflowed > 0) return f32(true);
+  return { weight: { shape, dtype: 'f16', data: converted.data }, widened: false };
+}
+
+/** The values of a checkpoint tensor as float32; NaN or infinity is refused, because training on it cannot work. */
+function toFloat32({ name, dtype, data }: WeightTensor): Float32Array {
+  const values =
+    dtype === 'F32'
+      ? (data as Float32Array)
+      : dtype === 'F16'
+        ? f16ToF32(data as Uint16Array)
+        : bf16ToF32(data as Uint16Array);
+  for (let i = 0; i < values.length; i++) {
+    if (Number.isFinite(values[i])) continue;
+    throw new FactoryError({
+      code: 'MODEL_BAD_FILE',
+      message: `tensor ${name}: element ${i} is ${values[i]}, expected a finite number`,
+      remedy: 'Download the checkpoint again, or choose one that was saved without NaN or infinity.',
+    });
+  }
+  return values;
+}

@@ -1,0 +1,29 @@
+// In: nothing. Out: a trained tensor with its gradient, and the tensors of a checkpoint as they rest in memory.
+
+export interface Parameter {
+  /** Hugging Face's name, such as `model.layers.0.self_attn.q_proj.lora_A.weight`. */
+  name: string;
+  shape: number[];
+  /** Updated in place by the optimiser; the layers read the same memory. */
+  value: Float32Array;
+  /** Summed over the micro batches of a step. */
+  gradient: Float32Array;
+  /** False for biases and norms, as in Hugging Face's Trainer. */
+  decay: boolean;
+}
+
+export function makeParameter(name: string, shape: number[], value: Float32Array): Parameter {
+  const decay = !/bias$/.test(name) && !/norm/i.test(name);
+  return { name, shape, value, gradient: new Float32Array(value.length), decay };
+}
+
+export function addInto(sum: Float32Array, part: ArrayLike<number>): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += part[i];
+}
+
+/** A checkpoint tensor in memory; f16 as raw 16-bit patterns. */
+export interface StoredWeight {
+  shape: number[];
+  dtype: 'f32' | 'f16';
+  data: Float32Array | Uint16Array;
+}

@@ -1,0 +1,45 @@
+// In: micro batches of one optimiser step. Out: gradients summed into the decoder's parameters, and the step's loss. The
+// loss is the mean over the label tokens of the whole accumulated batch, as in LLaMA-Factory and Hugging Face's Trainer.
+import type { EncodedExample } from '#factory/records/encoded.ts';
+import type { Decoder } from '../model/decoder.ts';
+import { countLabels, packBatch } from '../model/packed-batch.ts';
+
+export interface StepResult {
+  /** Mean negative log-likelihood per label token, in nats. */
+  loss: number;
+  tokens: number;
+  labelTokens: number;
+}
+
+export interface StepOptions {
+  residualBytes: number;
+  /** Names the step, so that dropout masks can be made again: seed and step number. */
+  dropoutKey: string;
+}
+
+export async function trainStep(
+  decoder: Decoder,
+  microBatches: readonly (readonly EncodedExample[])[],
+  { residualBytes, dropoutKey }: StepOptions,
+): Promise<StepResult> {
+  for (const { gradient } of decoder.parameters) gradient.fill(0);
+  const labelTokens = microBatches.flat().reduce((n, e) => n + countLabels(e), 0);
+  let total = 0;
+  let tokens = 0;
+  for (const [i, examples] of microBatches.entries()) {
+    const batch = packBatch(examples);
+    tokens += batch.ids.length;
+    if (batch.targets.length === 0) continue;
+    const { h, tape } = await decoder.forwardTraining(batch, { residualBytes, dropoutKey: `${dropoutKey}/${i}` });
+    try {
+      const weights = new Float32Array(batch.targets.length).fill(1 / labelTokens);
+      const dh = new Float32Array(h.length);
+      const { nll } = await decoder.head.differentiate(h, batch.targets, weights, dh);
+      for (const value of nll) total += value;
+      await decoder.backward(tape, dh);
+    } finally {
+      decoder.release(tape);
+    }
+  }
+  return { loss: labelTokens > 0 ? total / labelTokens : 0, tokens, labelTokens };
+}
