@@ -3,7 +3,7 @@
 import { FactoryError } from '#factory/errors.ts';
 import type { Stage } from '#factory/records/train-args.ts';
 import type { DatasetEntry } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import { didYouMean, listNames } from './suggest-name.ts';
 
 /** Enough names for messages and checks; rows with ever new keys must not fill the memory. */

@@ -1,7 +1,7 @@
 // In: one row of instruction, input, output (by whatever column names). Out: its draft in normal form, or the problem.
 import type { Message } from '#factory/records/message.ts';
 import type { DatasetEntry } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import {
   cell,
   type Draft,

@@ -3,7 +3,7 @@
 import type { Message } from '#factory/records/message.ts';
 import { leadingSystem, roleOf, splitTurns } from './convert-sharegpt.ts';
 import type { DatasetEntry } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import {
   cell,
   type Draft,

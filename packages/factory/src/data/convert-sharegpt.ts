@@ -1,7 +1,7 @@
 // In: one row with a list of {from, value} messages (by whatever tags). Out: its draft in normal form, or the problem.
 import type { Message, Role } from '#factory/records/message.ts';
 import type { DatasetEntry, TagMap } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import {
   cell,
   type Draft,

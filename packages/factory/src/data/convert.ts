@@ -6,7 +6,7 @@ import { convertAlpaca } from './convert-alpaca.ts';
 import { convertOpenai } from './convert-openai.ts';
 import { convertSharegpt } from './convert-sharegpt.ts';
 import type { DatasetEntry } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import { cell, type Draft, describe, parseJson, textCell } from './row-fields.ts';
 import { isProblem, type Problem, type RowReason } from './row-reasons.ts';
 

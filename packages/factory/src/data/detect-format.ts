@@ -11,7 +11,7 @@ import {
   type PlainPath,
   type TagMap,
 } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import { listNames } from './suggest-name.ts';
 
 /** Column names that tell an instruction data set: prompt, query, response. */

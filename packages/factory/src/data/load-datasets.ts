@@ -5,32 +5,10 @@ import type { Example, RowIssue } from '#factory/records/message.ts';
 import type { DataArgs, Stage } from '#factory/records/train-args.ts';
 import { type DatasetNote, noteOverlap } from './check-content.ts';
 import { type DatasetInfo, findDataset, readDatasetInfo } from './dataset-info.ts';
-import { type DatasetTotals, type LoadedDataset, loadDataset } from './load-dataset.ts';
+import { type DatasetTotals, type LoadedDataset, loadDataset } from './load-one.ts';
 import { checkProbs, mixDatasets } from './mix-datasets.ts';
 import { summariseIssues } from './report-rows.ts';
 import { splitValidation } from './split-validation.ts';
-
-export type LoadArgs = Pick<
-  DataArgs,
-  | 'dataset'
-  | 'eval_dataset'
-  | 'dataset_dir'
-  | 'mix_strategy'
-  | 'interleave_probs'
-  | 'max_samples'
-  | 'val_size'
-  | 'max_dropped_fraction'
-> & { stage: Stage; seed: number };
-
-export interface LoadedData {
-  train: Example[];
-  /** By data set name, or `validation` when split off by val_size. */
-  evaluation: Record<string, Example[]>;
-  issues: RowIssue[];
-  /** One entry per data set, in the order of the arguments. */
-  totals: DatasetTotals[];
-  notes: DatasetNote[];
-}
 
 export async function loadDatasets(args: LoadArgs): Promise<LoadedData> {
   checkArgs(args);
@@ -58,6 +36,28 @@ export async function loadDatasets(args: LoadArgs): Promise<LoadedData> {
     totals: sets.map((set) => set.totals),
     notes: [...sets.flatMap((set) => set.notes), ...noteOverlap(train, evaluation)],
   };
+}
+
+export type LoadArgs = Pick<
+  DataArgs,
+  | 'dataset'
+  | 'eval_dataset'
+  | 'dataset_dir'
+  | 'mix_strategy'
+  | 'interleave_probs'
+  | 'max_samples'
+  | 'val_size'
+  | 'max_dropped_fraction'
+> & { stage: Stage; seed: number };
+
+export interface LoadedData {
+  train: Example[];
+  /** By data set name, or `validation` when split off by val_size. */
+  evaluation: Record<string, Example[]>;
+  issues: RowIssue[];
+  /** One entry per data set, in the order of the arguments. */
+  totals: DatasetTotals[];
+  notes: DatasetNote[];
 }
 
 async function loadAll(

@@ -3,7 +3,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { type CsvError, type Info, parse } from 'csv-parse';
 import { FactoryError } from '#factory/errors.ts';
-import type { RawRow } from './read-rows.ts';
+import type { RawRow } from './raw-row.ts';
 import { badFile, MAX_ROW_CHARS, readTextChunks, rowTooLong } from './text-stream.ts';
 
 export async function* readCsv(path: string, delimiter: string): AsyncGenerator<RawRow> {

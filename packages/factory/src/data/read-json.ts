@@ -1,6 +1,6 @@
 // In: a file of JSON: one array of rows, or one object per line. The first character decides, not the name.
 // Out: rows, streamed. A broken line is a bad row; a broken array is a broken file, for its rest cannot be trusted.
-import type { RawRow } from './read-rows.ts';
+import type { RawRow } from './raw-row.ts';
 import { clip, listNames } from './suggest-name.ts';
 import { badFile, MAX_ROW_CHARS, readLines, readTextChunks, rowTooLong } from './text-stream.ts';
 

@@ -1,10 +1,13 @@
 // In: a Parquet file, any of its compressions. Out: rows, one row group in memory at a time.
 import { stat } from 'node:fs/promises';
-import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { asyncBufferFromFile, type Compressors, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { FactoryError } from '#factory/errors.ts';
-import type { RawRow } from './read-rows.ts';
+import type { RawRow } from './raw-row.ts';
 import { badFile } from './text-stream.ts';
+
+/** A page is about 1 MB by default; a damaged header must not take the memory. */
+const MAX_PAGE_BYTES = 2 ** 30;
 
 export async function* readParquet(path: string): AsyncGenerator<RawRow> {
   const size = await fileSize(path);
@@ -15,7 +18,7 @@ export async function* readParquet(path: string): AsyncGenerator<RawRow> {
   for (const rowEnd of groupEnds(path, metadata)) {
     const start = rowStart;
     const rows = await guarded(path, () =>
-      parquetReadObjects({ file, metadata, compressors, rowStart: start, rowEnd }),
+      parquetReadObjects({ file, metadata, compressors: checkedCompressors, rowStart: start, rowEnd }),
     );
     if (rows.length !== rowEnd - rowStart) {
       throw badFile(
@@ -67,3 +70,21 @@ async function guarded<T>(path: string, read: () => Promise<T>): Promise<T> {
     );
   }
 }
+
+/** Empty pages (all values null) are decompressed here: the lz4 decompressor takes them for damaged ones. */
+const checkedCompressors: Compressors = Object.fromEntries(
+  Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    (input: Uint8Array, outputLength: number) => {
+      if (outputLength === 0) return new Uint8Array(0);
+      if (outputLength > MAX_PAGE_BYTES) {
+        throw new FactoryError({
+          code: 'DATA_BAD_FILE',
+          message: `a page claims ${outputLength} bytes`,
+          remedy: 'Write or download the file again.',
+        });
+      }
+      return decompress(input, outputLength);
+    },
+  ]),
+);

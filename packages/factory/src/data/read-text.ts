@@ -1,6 +1,6 @@
 // In: a plain text file. Out: one row per line with the single column `text`, as Hugging Face's text loader names it.
 // Blank lines separate documents and are no rows.
-import type { RawRow } from './read-rows.ts';
+import type { RawRow } from './raw-row.ts';
 import { readLines } from './text-stream.ts';
 
 export async function* readTextRows(path: string): AsyncGenerator<RawRow> {

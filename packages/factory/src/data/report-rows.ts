@@ -2,7 +2,7 @@
 // Nothing is printed here.
 import type { RowIssue } from '#factory/records/message.ts';
 import type { DatasetNote } from './check-content.ts';
-import type { DatasetTotals } from './load-dataset.ts';
+import type { DatasetTotals } from './load-one.ts';
 import { ROW_REASONS, type RowReason } from './row-reasons.ts';
 import { clip } from './suggest-name.ts';
 

@@ -2,7 +2,7 @@
 // Python's "falsy" null and missing cells both read as the empty string, as in LLaMA-Factory.
 import type { Message } from '#factory/records/message.ts';
 import type { ColumnMap } from './dataset-info.ts';
-import type { Columns } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
 import type { Problem } from './row-reasons.ts';
 import { clip } from './suggest-name.ts';
 

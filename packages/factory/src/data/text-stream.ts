@@ -1,7 +1,7 @@
 // In: the path of a text file, plain or gzip. Out: its text in chunks or lines, decoded as strict UTF-8 without BOM.
 // Binary files, other encodings and damaged archives end in DATA_BAD_FILE; nothing is guessed.
 import { createReadStream } from 'node:fs';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 import { FactoryError } from '#factory/errors.ts';
 
 /** Longest row in characters: a guard against files that are not what their name says. */
@@ -80,7 +80,7 @@ export function badFile(path: string, found: string, remedy: string, cause?: unk
 
 async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const gunzip = createGunzip();
+  let gunzip: Gunzip | null = null;
   try {
     const iterator = file[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     const head = await iterator.next();
@@ -90,25 +90,36 @@ async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
       return;
     }
-    const feed = async () => {
-      for (let next: IteratorResult<Uint8Array> = head; !next.done; next = await iterator.next()) {
-        if (gunzip.destroyed) return;
-        if (!gunzip.write(next.value)) await drained();
-      }
-      gunzip.end();
-    };
-    const drained = () =>
-      new Promise<void>((resolve) => {
-        gunzip.once('drain', resolve);
-        gunzip.once('close', resolve);
-      });
-    feed().catch((error) => gunzip.destroy(error));
+    gunzip = createGunzip();
+    feed(gunzip, head, iterator);
     yield* gunzip as AsyncIterable<Uint8Array>;
   } catch (cause) {
     throw readFailure(path, cause);
   } finally {
-    gunzip.destroy();
+    gunzip?.destroy();
     file.destroy();
+  }
+}
+
+/** Writes the archive into `gunzip` at the pace at which it is read; failures reach the reader through it. */
+async function feed(
+  gunzip: Gunzip,
+  head: IteratorResult<Uint8Array>,
+  rest: AsyncIterator<Uint8Array>,
+): Promise<void> {
+  const drained = () =>
+    new Promise<void>((resolve) => {
+      gunzip.once('drain', resolve);
+      gunzip.once('close', resolve);
+    });
+  try {
+    for (let next = head; !next.done; next = await rest.next()) {
+      if (gunzip.destroyed) return;
+      if (!gunzip.write(next.value)) await drained();
+    }
+    gunzip.end();
+  } catch (error) {
+    gunzip.destroy(error as Error);
   }
 }
 

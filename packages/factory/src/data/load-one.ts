@@ -9,7 +9,8 @@ import { type ConvertedRow, convertRow, dropRow } from './convert.ts';
 import type { DatasetEntry, PlainPath } from './dataset-info.ts';
 import { detectFormat } from './detect-format.ts';
 import { type DataFile, findFiles } from './find-files.ts';
-import { type Columns, readRows } from './read-rows.ts';
+import type { Columns } from './raw-row.ts';
+import { readRows } from './read-rows.ts';
 
 /** Rows looked at to find out the format of a plain file. */
 const DETECTION_ROWS = 100;
