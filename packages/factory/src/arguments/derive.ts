@@ -1,0 +1,120 @@
+// In: typed values as given or defaulted. Out: the final training arguments, and a note for each value that follows
+// from another key or that the reader may expect to act and that does not. It refuses nothing.
+import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
+
+/** Values before derivation: the keys of TrainArgs, where null may still mean "follows from other keys". */
+type Undecided = { [K in keyof TrainArgs]: TrainArgs[K] | null };
+
+export function deriveArgs(
+  values: Record<string, unknown>,
+  given: Record<string, unknown>,
+): { args: TrainArgs; notes: ArgNote[] } {
+  const notes: ArgNote[] = [];
+  // The table's types guarantee the fields; only the nulls below are still open.
+  const args = { ...values } as unknown as Undecided;
+  const say = (key: string, text: string, kind: ArgNote['kind'] = 'derived') =>
+    notes.push({ key, kind, text });
+  const isGiven = (key: string) => Object.hasOwn(given, key);
+
+  if (args.output_dir === null || !isGiven('output_dir')) {
+    args.output_dir = 'trainer_output';
+    say('output_dir', 'output_dir = trainer_output, the default');
+  }
+  if (args.lora_alpha === null) {
+    args.lora_alpha = 2 * (args.lora_rank ?? 0);
+    if (args.finetuning_type === 'lora') say('lora_alpha', `lora_alpha = ${args.lora_alpha} (2 x lora_rank)`);
+  }
+  if (args.packing === null) {
+    args.packing = args.stage === 'pt';
+    if (args.packing) say('packing', 'packing = true, the default of stage pt');
+  }
+  deriveSteps(args, isGiven, say);
+  deriveEvaluation(args, isGiven, say);
+
+  for (const key of ['bf16', 'fp16'] as const) {
+    if (args[key]) {
+      say(
+        key,
+        `on a CPU ${key} only says how frozen weights are stored (16 bits); computing and trained weights are float32`,
+        'info',
+      );
+    }
+  }
+  noteIdleKeys(args, given, say);
+  return { args: args as TrainArgs, notes };
+}
+
+type Say = (key: string, text: string, kind?: ArgNote['kind']) => void;
+
+function deriveSteps(args: Undecided, isGiven: (key: string) => boolean, say: Say): void {
+  const ratio = args.warmup_ratio ?? 0;
+  if (ratio > 0 && (args.warmup_steps ?? 0) > 0) {
+    args.warmup_ratio = 0;
+    say('warmup_ratio', `warmup_ratio gives way to warmup_steps ${args.warmup_steps}`, 'no_effect');
+  } else if (ratio > 0 && ratio < 1) {
+    args.warmup_steps = ratio;
+    say(
+      'warmup_steps',
+      `warmup_ratio is written warmup_steps today: ${ratio} is a share of all steps`,
+      'translated',
+    );
+  }
+  if ((args.max_steps ?? 0) > 0 && isGiven('num_train_epochs')) {
+    say('num_train_epochs', `num_train_epochs gives way to max_steps ${args.max_steps}`, 'no_effect');
+  }
+  if (args.max_steps === 0) args.max_steps = -1;
+}
+
+function deriveEvaluation(args: Undecided, isGiven: (key: string) => boolean, say: Say): void {
+  if (args.eval_strategy !== 'no' && !args.do_eval) {
+    args.do_eval = true;
+    say('do_eval', `do_eval = true, because eval_strategy is ${args.eval_strategy}`);
+  }
+  if (args.eval_strategy === 'steps' && args.eval_steps === null) {
+    args.eval_steps = args.logging_steps;
+    say('eval_steps', `eval_steps = ${args.eval_steps}, the value of logging_steps`);
+  }
+  const hasHeldOut = (args.val_size ?? 0) > 0 || (args.eval_dataset ?? []).length > 0;
+  if (hasHeldOut && !args.do_eval && !args.do_predict) {
+    say(
+      'eval_strategy',
+      'rows are held out but nothing evaluates them; set eval_strategy to steps or epoch',
+      'info',
+    );
+  }
+  if (args.metric_for_best_model === null) args.metric_for_best_model = 'loss';
+  if (args.greater_is_better === null) {
+    args.greater_is_better = !args.metric_for_best_model.endsWith('loss');
+    if (isGiven('metric_for_best_model')) {
+      say(
+        'greater_is_better',
+        `greater_is_better = ${args.greater_is_better}, for ${args.metric_for_best_model}`,
+      );
+    }
+  }
+  if (args.early_stopping_steps !== null && !args.load_best_model_at_end) {
+    say(
+      'early_stopping_steps',
+      'training may stop early, and the last weights are kept; load_best_model_at_end keeps the best',
+      'info',
+    );
+  }
+}
+
+const LORA_ONLY = ['lora_rank', 'lora_alpha', 'lora_dropout', 'lora_target', 'create_new_adapter'];
+const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'freeze_extra_modules'];
+
+function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say): void {
+  const idle = [
+    ...(args.finetuning_type === 'lora' ? [] : LORA_ONLY.map((key) => [key, 'finetuning_type lora'])),
+    ...(args.finetuning_type === 'freeze' ? [] : FREEZE_ONLY.map((key) => [key, 'finetuning_type freeze'])),
+    ...(args.load_best_model_at_end || args.early_stopping_steps !== null
+      ? []
+      : [['metric_for_best_model', 'load_best_model_at_end or early_stopping_steps']]),
+  ];
+  for (const [key, needed] of idle) {
+    if (Object.hasOwn(given, key!) && given[key!] !== null && given[key!] !== false) {
+      say(key!, `${key} has no effect: it acts only with ${needed}`, 'no_effect');
+    }
+  }
+}

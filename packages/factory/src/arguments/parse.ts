@@ -1,0 +1,36 @@
+// In: the words after `tunesmith train` or `tunesmith generate`. Out: final arguments, notes on how they were
+// understood, and what was given. It opens no file but the configuration, and looks at neither model nor data.
+import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
+import { checkModelArgs, checkTrainArgs } from './check.ts';
+import { deriveArgs } from './derive.ts';
+import { eraNotes } from './era.ts';
+import type { ArgKey } from './key.ts';
+import { type ArgDeps, readArgs } from './read.ts';
+
+export interface ParsedTrainArgs {
+  args: TrainArgs;
+  notes: ArgNote[];
+  /** Every known key that was given, under today's name, with its typed value. */
+  given: Record<string, unknown>;
+}
+
+export function parseTrainArgs(words: readonly string[], deps: ArgDeps): ParsedTrainArgs {
+  const read = readArgs(words, deps);
+  const derived = deriveArgs(read.values, read.given);
+  checkTrainArgs(derived.args, read.given);
+  const notes = [...eraNotes(read.eraNames, derived.args, read.given), ...read.notes, ...derived.notes];
+  return { args: derived.args, notes, given: read.given };
+}
+
+/** The same keys for a command that only answers; `extra` are the keys of that command, returned in `options`. */
+export function parseModelArgs(
+  words: readonly string[],
+  extra: readonly ArgKey[],
+  deps: ArgDeps,
+): ParsedTrainArgs & { options: Record<string, unknown> } {
+  const read = readArgs(words, deps, extra);
+  const derived = deriveArgs(read.values, read.given);
+  checkModelArgs(derived.args);
+  const options = Object.fromEntries(extra.map((key) => [key.name, read.values[key.name]]));
+  return { args: derived.args, notes: read.notes, given: read.given, options };
+}

@@ -1,0 +1,242 @@
+// In: nothing. Out: the fine-tuning keys of the argument table, in LLaMA-Factory's order.
+import {
+  type ArgKey,
+  bool,
+  choice,
+  float,
+  inGroup,
+  int,
+  list,
+  neverAllowed,
+  noEffect,
+  optional,
+  refused,
+  string,
+  supported,
+} from './key.ts';
+
+function optimiser(name: string): string {
+  return `the ${name} optimiser is not supported yet; AdamW is`;
+}
+
+function needs(key: string): string {
+  return `it acts only with ${key}, which is not supported yet`;
+}
+
+const OFT = needs('finetuning_type oft');
+const PREFERENCE = needs('stage dpo or kto');
+const PPO = needs('stage ppo');
+const REFERENCE =
+  'it acts only with stage dpo, kto or ppo or with use_asft_loss, which are not supported yet';
+const REWARD = needs('stage ppo');
+const GALORE = needs('use_galore');
+const APOLLO = needs('use_apollo');
+const BADAM = needs('use_badam');
+const SWANLAB = needs('use_swanlab');
+const PISSA = needs('pissa_init');
+const TEXT_ONLY = 'it acts only on vision models; only text models are trained here';
+const OTHER_LOSS = 'this loss is not supported yet; cross-entropy is';
+const MULTI_GPU = 'it is a multi-GPU PyTorch backend; this trainer runs on one machine without PyTorch';
+
+const proj = (...kinds: string[]) => choice(...kinds);
+const bits = optional(int(1, 8));
+
+export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
+  supported('freeze_trainable_layers', int(), 2, 'freeze: n > 0 trains the last n layers, n < 0 the first'),
+  supported('freeze_trainable_modules', list, ['all'], 'freeze: module names inside a layer, or all'),
+  supported('freeze_extra_modules', list, [], 'freeze: further modules outside the layers'),
+  refused(
+    'additional_target',
+    list,
+    null,
+    'modules trained in full beside LoRA',
+    'modules trained in full beside a LoRA adapter are not supported yet',
+  ),
+  supported('lora_alpha', optional(int(1)), null, 'LoRA scale numerator; unset = 2 x lora_rank'),
+  supported('lora_dropout', float({ min: 0, max: 0.999999 }), 0, 'dropout before the first LoRA matrix'),
+  supported('lora_rank', int(1, 65536), 8, 'rank of the LoRA matrices'),
+  supported('lora_target', list, ['all'], 'LoRA modules, comma list, or all linear layers'),
+  refused(
+    'loraplus_lr_ratio',
+    optional(float({ min: 0 })),
+    null,
+    'LoRA+ learning rate ratio',
+    'LoRA+ is not supported yet',
+  ),
+  noEffect(
+    'loraplus_lr_embedding',
+    float(),
+    1e-6,
+    'LoRA+ embedding learning rate',
+    needs('loraplus_lr_ratio'),
+  ),
+  supported('use_rslora', bool, false, 'scale by alpha / sqrt(rank)'),
+  refused('use_dora', bool, false, 'magnitude and direction split', 'DoRA is not supported yet'),
+  refused('pissa_init', bool, false, 'PiSSA initialisation', 'PiSSA initialisation is not supported yet'),
+  noEffect('pissa_iter', int(-1), 16, 'PiSSA power iterations', PISSA),
+  noEffect('pissa_convert', bool, false, 'convert PiSSA to LoRA on saving', PISSA),
+  supported('create_new_adapter', bool, false, 'merge the given adapters, then start a new one'),
+  noEffect('module_dropout', float(), 0, 'OFT dropout', OFT),
+  noEffect('oft_rank', int(0), 0, 'OFT rank', OFT),
+  noEffect('oft_block_size', int(0), 32, 'OFT block size', OFT),
+  noEffect('oft_target', list, ['all'], 'OFT modules', OFT),
+  noEffect('pref_beta', float(), 0.1, 'beta of a preference loss', PREFERENCE),
+  noEffect('pref_ftx', float(), 0, 'weight of the supervised loss', PREFERENCE),
+  noEffect('pref_bco_weight', float(), 0, 'weight of the BCO loss', PREFERENCE),
+  noEffect(
+    'pref_loss',
+    choice('sigmoid', 'hinge', 'ipo', 'kto_pair', 'orpo', 'simpo'),
+    'sigmoid',
+    'kind of preference loss',
+    PREFERENCE,
+  ),
+  noEffect('dpo_label_smoothing', float(), 0, 'label smoothing of DPO', PREFERENCE),
+  noEffect('kto_chosen_weight', float(), 1, 'weight of desirable rows', PREFERENCE),
+  noEffect('kto_rejected_weight', float(), 1, 'weight of undesirable rows', PREFERENCE),
+  noEffect('simpo_gamma', float(), 0.5, 'SimPO margin', PREFERENCE),
+  noEffect('ppo_buffer_size', int(1), 1, 'mini-batches per buffer', PPO),
+  noEffect('ppo_epochs', int(1), 4, 'inner epochs', PPO),
+  noEffect('ppo_score_norm', bool, false, 'normalise scores', PPO),
+  noEffect('ppo_target', float(), 6, 'target KL', PPO),
+  noEffect('ppo_whiten_rewards', bool, false, 'whiten rewards', PPO),
+  noEffect('ref_model', optional(string), null, 'reference model', REFERENCE),
+  noEffect('ref_model_adapters', list, null, 'its adapters', REFERENCE),
+  noEffect('ref_model_quantization_bit', bits, null, 'its bits', REFERENCE),
+  noEffect('reward_model', optional(string), null, 'reward model', REWARD),
+  noEffect('reward_model_adapters', list, null, 'its adapters', REWARD),
+  noEffect('reward_model_quantization_bit', bits, null, 'its bits', REWARD),
+  noEffect('reward_model_type', choice('lora', 'full', 'api'), 'lora', 'its kind', REWARD),
+  noEffect('ld_alpha', optional(float()), null, 'LD-DPO weight', PREFERENCE),
+  refused('use_galore', bool, false, 'GaLore optimiser', optimiser('GaLore')),
+  noEffect('galore_target', list, ['all'], 'GaLore modules', GALORE),
+  noEffect('galore_rank', int(1), 16, 'GaLore rank', GALORE),
+  noEffect('galore_update_interval', int(1), 200, 'steps between projections', GALORE),
+  noEffect('galore_scale', float(), 2, 'GaLore scale', GALORE),
+  noEffect(
+    'galore_proj_type',
+    proj('std', 'reverse_std', 'right', 'left', 'full'),
+    'std',
+    'GaLore side',
+    GALORE,
+  ),
+  noEffect('galore_layerwise', bool, false, 'GaLore per layer', GALORE),
+  refused('use_apollo', bool, false, 'APOLLO optimiser', optimiser('APOLLO')),
+  noEffect('apollo_target', list, ['all'], 'APOLLO modules', APOLLO),
+  noEffect('apollo_rank', int(1), 16, 'APOLLO rank', APOLLO),
+  noEffect('apollo_update_interval', int(1), 200, 'steps between projections', APOLLO),
+  noEffect('apollo_scale', float(), 32, 'APOLLO scale', APOLLO),
+  noEffect('apollo_proj', proj('svd', 'random'), 'random', 'APOLLO projection', APOLLO),
+  noEffect('apollo_proj_type', proj('std', 'right', 'left'), 'std', 'APOLLO side', APOLLO),
+  noEffect('apollo_scale_type', choice('channel', 'tensor'), 'channel', 'APOLLO scaling', APOLLO),
+  noEffect('apollo_layerwise', bool, false, 'APOLLO per layer', APOLLO),
+  noEffect('apollo_scale_front', bool, false, 'limit before scaling', APOLLO),
+  refused('use_badam', bool, false, 'BAdam optimiser', optimiser('BAdam')),
+  noEffect('badam_mode', choice('layer', 'ratio'), 'layer', 'BAdam mode', BADAM),
+  noEffect('badam_start_block', optional(int()), null, 'first block', BADAM),
+  noEffect(
+    'badam_switch_mode',
+    optional(choice('ascending', 'descending', 'random', 'fixed')),
+    'ascending',
+    'block order',
+    BADAM,
+  ),
+  noEffect('badam_switch_interval', optional(int(-1)), 50, 'steps per block', BADAM),
+  noEffect('badam_update_ratio', float(), 0.05, 'share of parameters updated', BADAM),
+  noEffect('badam_mask_mode', choice('adjacent', 'scatter'), 'adjacent', 'mask kind', BADAM),
+  noEffect('badam_verbose', int(0, 2), 0, 'verbosity', BADAM),
+  refused(
+    'use_swanlab',
+    bool,
+    false,
+    'SwanLab tracking',
+    'SwanLab is not supported yet; curves are in trainer_log.jsonl and the loss plot',
+  ),
+  noEffect('swanlab_project', optional(string), 'llamafactory', 'project', SWANLAB),
+  noEffect('swanlab_workspace', optional(string), null, 'workspace', SWANLAB),
+  noEffect('swanlab_run_name', optional(string), null, 'run name', SWANLAB),
+  noEffect('swanlab_mode', choice('cloud', 'local'), 'cloud', 'cloud or local', SWANLAB),
+  noEffect('swanlab_api_key', optional(string), null, 'key', SWANLAB),
+  noEffect('swanlab_logdir', optional(string), null, 'log folder', SWANLAB),
+  noEffect('swanlab_lark_webhook_url', optional(string), null, 'Lark hook', SWANLAB),
+  noEffect('swanlab_lark_secret', optional(string), null, 'Lark secret', SWANLAB),
+  refused(
+    'pure_bf16',
+    bool,
+    false,
+    'everything in bf16',
+    'trained parameters are always float32 here; use bf16, which stores the frozen ones in 16 bits',
+  ),
+  supported(
+    'stage',
+    choice('pt', 'sft', 'rm', 'ppo', 'dpo', 'kto', 'orpo'),
+    'sft',
+    'pt (plain text) or sft (answers)',
+    {
+      rm: 'reward model training is not supported yet; pt and sft are',
+      ppo: 'PPO is not supported yet; pt and sft are',
+      dpo: 'preference training (DPO, ORPO, SimPO) is not supported yet; pt and sft are',
+      kto: 'KTO is not supported yet; pt and sft are',
+      orpo: 'this older stage is now stage dpo with pref_loss orpo, and preference training is not supported yet; pt and sft are',
+    },
+  ),
+  supported(
+    'finetuning_type',
+    choice('lora', 'oft', 'freeze', 'full', 'none'),
+    'lora',
+    'lora, freeze or full',
+    {
+      oft: 'orthogonal fine-tuning is not supported yet; lora, freeze and full are',
+      none: 'this older value trains nothing; lora, freeze and full train',
+    },
+  ),
+  refused(
+    'use_llama_pro',
+    bool,
+    false,
+    'train only expanded blocks',
+    'LLaMA-Pro block expansion is not supported yet',
+  ),
+  refused('use_adam_mini', bool, false, 'Adam-mini optimiser', optimiser('Adam-mini')),
+  refused('use_mca', bool, false, 'Megatron core backend', MULTI_GPU),
+  refused('use_megatron_bridge', bool, false, 'Megatron-Bridge backend', MULTI_GPU),
+  neverAllowed(
+    'megatron_bridge_args',
+    optional(string),
+    null,
+    'internal field',
+    'the program derives it; it cannot be set',
+  ),
+  refused('use_hyper_parallel', bool, false, 'HyperParallel backend', MULTI_GPU),
+  noEffect(
+    'hyper_parallel_args',
+    optional(string),
+    null,
+    'strategy file',
+    'it acts only with use_hyper_parallel, which is not supported',
+  ),
+  refused('hyper_parallel_cp_size', int(1), 1, 'context parallel size', MULTI_GPU),
+  refused('use_muon', bool, false, 'Muon optimiser', optimiser('Muon')),
+  refused('use_dft_loss', bool, false, 'DFT loss', OTHER_LOSS),
+  refused('use_asft_loss', bool, false, 'ASFT loss', OTHER_LOSS),
+  noEffect('asft_alpha', float(), 0.1, 'ASFT weight', needs('use_asft_loss')),
+  refused('use_eaft_loss', bool, false, 'EAFT loss', OTHER_LOSS),
+  noEffect('eaft_alpha', float(), 1, 'EAFT exponent', needs('use_eaft_loss')),
+  noEffect('freeze_vision_tower', bool, true, 'freeze the image encoder', TEXT_ONLY),
+  noEffect('freeze_multi_modal_projector', bool, true, 'freeze the projector', TEXT_ONLY),
+  noEffect('freeze_language_model', bool, false, 'freeze the language model of a vision model', TEXT_ONLY),
+  supported('compute_accuracy', bool, false, 'token accuracy at evaluation'),
+  supported('disable_shuffling', bool, false, 'rows in file order'),
+  supported(
+    'early_stopping_steps',
+    optional(int(1)),
+    null,
+    'stop after this many evaluations without a gain',
+  ),
+  supported('plot_loss', bool, false, 'write the loss curves as PNG and SVG'),
+  supported(
+    'include_effective_tokens_per_second',
+    bool,
+    false,
+    'tokens per second without padding in the results',
+  ),
+]);

@@ -1,0 +1,26 @@
+// In: nothing. Out: what every command gets and gives, and the list of commands with their one-line meanings.
+// The commands themselves are loaded by main.ts, one at a time.
+import type { Console } from './console.ts';
+
+export interface CommandContext {
+  /** The words after the command, without `--json`. */
+  words: string[];
+  json: boolean;
+  terminal: Console;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Resolves to the exit status. */
+export type Command = (context: CommandContext) => Promise<number>;
+
+export const COMMANDS = {
+  train: 'fine-tune a model: tunesmith train --model_name_or_path M --do_train --dataset D, or a YAML file',
+  generate: 'answer a prompt, or chat, with a model and an optional adapter',
+  quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
+  env: 'versions, processor, memory, disk: what a bug report needs',
+  version: 'print the version',
+  help: 'tunesmith help [train | generate | <key>]: commands, keys with defaults and status',
+  completion: 'tunesmith completion bash|zsh|fish: a completion script for the shell',
+} as const;
+
+export type CommandName = keyof typeof COMMANDS;

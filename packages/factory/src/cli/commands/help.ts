@@ -1,0 +1,42 @@
+// In: a topic (nothing, a command, or a key). Out: a page on stdout, as text or JSON.
+import { FactoryError } from '#factory/errors.ts';
+import { COMMANDS, type CommandContext } from '../command.ts';
+
+export async function help({ words, terminal, json }: CommandContext): Promise<number> {
+  const [topic, ...more] = words;
+  if (more.length > 0) {
+    throw new FactoryError({
+      code: 'CLI_USAGE',
+      message: `expected one topic after help, found ${words.length}`,
+      remedy: 'Write "tunesmith help train", or the name of one key.',
+    });
+  }
+  terminal.out(await page(topic, json));
+  return 0;
+}
+
+async function page(topic: string | undefined, json: boolean): Promise<string> {
+  if (topic === undefined || (topic !== 'train' && topic !== 'generate' && Object.hasOwn(COMMANDS, topic))) {
+    return json ? `${JSON.stringify({ commands: COMMANDS })}\n` : overview(topic);
+  }
+  const pages = await import('../help-pages.ts');
+  if (topic === 'train') return json ? pages.trainJson() : pages.trainPage();
+  if (topic === 'generate') return json ? pages.generateJson() : pages.generatePage();
+  return pages.keyPage(topic, json);
+}
+
+function overview(topic: string | undefined): string {
+  const shown = Object.entries(COMMANDS).filter(([name]) => topic === undefined || name === topic);
+  const lines = shown.map(([name, meaning]) => `  ${name.padEnd(11)} ${meaning}`);
+  if (topic !== undefined) return `${lines.join('\n')}\n`;
+  return [
+    'tunesmith: fine-tune language models, without Python',
+    '',
+    'Commands:',
+    ...lines,
+    '',
+    'With --json a command prints JSON. Exit status: 0 done, 1 a check said no, 2 input, 3 machine, 4 fault.',
+    'Start here: tunesmith quickstart',
+    '',
+  ].join('\n');
+}

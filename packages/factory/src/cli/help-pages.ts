@@ -1,0 +1,148 @@
+// In: the argument table. Out: the pages of `tunesmith help train`, `help generate` and `help <key>`.
+import { type ArgKey, describeType } from '#factory/arguments/key.ts';
+import { currentName, OLD_NAMES } from '#factory/arguments/rename.ts';
+import { suggest } from '#factory/arguments/suggest.ts';
+import { ARG_TABLE, GROUP_TITLES } from '#factory/arguments/table.ts';
+import { FactoryError } from '#factory/errors.ts';
+import { COMMANDS } from './command.ts';
+import { GENERATE_KEYS } from './generate-keys.ts';
+
+const FORMS = [
+  'Forms:',
+  '  tunesmith train --lora_rank 8 --do_train ...     flags; --lora-rank and --lora_rank=8 are the same',
+  '  tunesmith train run.yaml lora_rank=16            a YAML or JSON file first, then changes to it',
+  '  tunesmith train run.yaml --lora_rank 16',
+];
+
+export function trainPage(): string {
+  const groups = Object.entries(GROUP_TITLES).flatMap(([group, title]) => {
+    const keys = [...ARG_TABLE.values()].filter((key) => key.group === group);
+    return keys.length === 0 ? [] : ['', `${title}:`, ...byStatus(keys).map(line)];
+  });
+  return [
+    'tunesmith train: fine-tune a model',
+    '',
+    ...FORMS,
+    '',
+    'Keys, types, defaults. A key without a mark is supported; "no effect" keys are accepted because they cannot change',
+    'the result here; "refused" keys are an error unless they keep their default. "tunesmith help <key>" says more.',
+    ...groups,
+    '',
+    `Older names that are translated: ${OLD_NAMES.join(', ')}`,
+    '',
+  ].join('\n');
+}
+
+export function trainJson(): string {
+  const keys = [...ARG_TABLE.values()].map(asJson);
+  const renamed = Object.fromEntries(OLD_NAMES.map((name) => [name, currentName(name)]));
+  return `${JSON.stringify({ keys, renamed })}\n`;
+}
+
+/** Keys of the training table that answering reads too. */
+function answeringKeys(): ArgKey[] {
+  const model = [
+    'model_name_or_path',
+    'adapter_name_or_path',
+    'template',
+    'template_version',
+    'default_system',
+    'enable_thinking',
+  ];
+  const more = [
+    'cache_dir',
+    'model_revision',
+    'hf_hub_token',
+    'rope_scaling',
+    'backend',
+    'seed',
+    'bf16',
+    'fp16',
+  ];
+  return [...ARG_TABLE.values()].filter(
+    (key) =>
+      model.includes(key.name) ||
+      more.includes(key.name) ||
+      (key.group === 'generating' && key.status === 'supported'),
+  );
+}
+
+export function generatePage(): string {
+  return [
+    'tunesmith generate: answer a prompt, or chat',
+    '',
+    '  tunesmith generate --model_name_or_path M --prompt "Hello"',
+    '  tunesmith generate --model_name_or_path M --adapter_name_or_path outputs --chat',
+    '  echo "Hello" | tunesmith generate --model_name_or_path M',
+    '',
+    'In a chat, clear forgets the conversation, exit leaves, and Ctrl-C stops the answer.',
+    '',
+    'Keys of this command:',
+    ...GENERATE_KEYS.map(line),
+    '',
+    'Keys shared with training:',
+    ...answeringKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function generateJson(): string {
+  return `${JSON.stringify({ keys: [...GENERATE_KEYS, ...answeringKeys()].map(asJson) })}\n`;
+}
+
+export function keyPage(word: string, json: boolean): string {
+  const name = word.replace(/^--?/, '').replaceAll('-', '_');
+  const key = ARG_TABLE.get(currentName(name)) ?? GENERATE_KEYS.find((one) => one.name === name);
+  if (key === undefined) {
+    const meant = suggest(name, [...ARG_TABLE.keys(), ...OLD_NAMES, ...Object.keys(COMMANDS)]);
+    throw new FactoryError({
+      code: 'CLI_USAGE',
+      message: `expected a command or a key after help, found ${JSON.stringify(word)}${meant === null ? '' : `; did you mean ${meant}?`}`,
+      remedy:
+        meant === null ? 'Run "tunesmith help train" for all keys.' : `Write "tunesmith help ${meant}".`,
+    });
+  }
+  if (json) return `${JSON.stringify(asJson(key))}\n`;
+  const refused = Object.entries(key.refusedValues ?? {}).map(
+    ([value, why]) => `  refused value ${value}: ${why}`,
+  );
+  return [
+    `${key.name} (${GROUP_TITLES[key.group]}): ${key.meaning}`,
+    ...(key.name === name ? [] : [`  ${name} is its older name`]),
+    `  type:    ${describeType(key.type)}${key.type.optional ? ', or None' : ''}`,
+    `  default: ${showDefault(key)}`,
+    `  status:  ${key.status.replace('_', ' ')}${key.why === undefined ? '' : `: ${key.why}`}`,
+    ...refused,
+    '',
+  ].join('\n');
+}
+
+function byStatus(keys: readonly ArgKey[]): ArgKey[] {
+  return (['supported', 'no_effect', 'refused'] as const).flatMap((status) =>
+    keys.filter((key) => key.status === status),
+  );
+}
+
+function showDefault(key: ArgKey): string {
+  if (key.default === null) return '-';
+  if (Array.isArray(key.default)) return key.default.length === 0 ? '-' : key.default.join(',');
+  return typeof key.default === 'string' ? key.default : JSON.stringify(key.default);
+}
+
+/** The values of an enum that are not refused. */
+function openChoices(key: ArgKey): string {
+  const open = (key.type.choices ?? []).filter((one) => !Object.hasOwn(key.refusedValues ?? {}, one));
+  return open.length === 0 ? '' : ` (${open.join(', ')})`;
+}
+
+function line(key: ArgKey): string {
+  const mark = { supported: '', no_effect: ' [no effect]', refused: ` [refused: ${key.why}]` }[key.status];
+  const kind = key.type.kind.replace('path_or_bool', 'path');
+  const head = `  ${key.name.padEnd(36)} ${kind.padEnd(7)} ${showDefault(key).padEnd(10)}`;
+  return `${head} ${key.meaning}${openChoices(key)}${mark}`;
+}
+
+function asJson(key: ArgKey): Record<string, unknown> {
+  const { name, group, status, meaning, why, refusedValues, harmless } = key;
+  return { name, group, type: key.type, default: key.default, status, meaning, why, refusedValues, harmless };
+}

@@ -1,0 +1,53 @@
+// In: the command line of `tunesmith`. Out: one command run, and the exit status.
+// Everything heavy is loaded by the command that needs it, so that help and errors come at once.
+import { FactoryError } from '#factory/errors.ts';
+import { COMMANDS, type Command, type CommandName } from './command.ts';
+import { terminal } from './console.ts';
+import { renderError } from './render-error.ts';
+
+const LOAD: Record<CommandName, () => Promise<Command>> = {
+  train: async () => (await import('./commands/train.ts')).train,
+  generate: async () => (await import('./commands/generate.ts')).generate,
+  quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
+  env: async () => (await import('./commands/env.ts')).env,
+  version: async () => (await import('./commands/version.ts')).version,
+  help: async () => (await import('./commands/help.ts')).help,
+  completion: async () => (await import('./commands/completion.ts')).completion,
+};
+
+const ALIASES: Readonly<Record<string, CommandName>> = {
+  '--version': 'version',
+  '-v': 'version',
+  '--help': 'help',
+  '-h': 'help',
+};
+
+export async function main(words: readonly string[]): Promise<number> {
+  const json = words.includes('--json');
+  try {
+    const rest = words.filter((word) => word !== '--json');
+    const first = rest.shift() ?? 'help';
+    const name = await toCommand(first);
+    const wantsHelp = name !== 'help' && rest.some((word) => word === '--help' || word === '-h');
+    const run = await LOAD[wantsHelp ? 'help' : name]();
+    return await run({ words: wantsHelp ? [name] : rest, json, terminal, env: process.env });
+  } catch (error) {
+    const rendered = renderError(error);
+    terminal.err(json ? `${JSON.stringify(rendered.json)}\n` : rendered.text);
+    return rendered.exitCode;
+  }
+}
+
+async function toCommand(word: string): Promise<CommandName> {
+  if (Object.hasOwn(COMMANDS, word)) return word as CommandName;
+  if (Object.hasOwn(ALIASES, word)) return ALIASES[word]!;
+  const { suggest } = await import('#factory/arguments/suggest.ts');
+  const meant = suggest(word, Object.keys(COMMANDS));
+  throw new FactoryError({
+    code: 'CLI_UNKNOWN_COMMAND',
+    message: `expected one of ${Object.keys(COMMANDS).join(', ')}, found ${JSON.stringify(word)}${meant === null ? '' : `; did you mean ${meant}?`}`,
+    remedy: meant === null ? 'Run "tunesmith help" for the commands.' : `Write "tunesmith ${meant}".`,
+  });
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
