@@ -151,8 +151,9 @@ function resultTable(history: LogEntry[]): string {
       : `No evaluation was run. The training loss went from ${shortNumber(losses[0].loss)} (step ${losses[0].step}) to ${shortNumber(last.loss)} (step ${last.step}).`;
   }
   const titles = ['Training Loss', 'Epoch', 'Step', 'Validation Loss', ...metrics.map(titleOf)];
-  const ruler = titles.map((title) => `:${'-'.repeat(Math.max(1, title.length - 2))}:`);
-  return [titles, ruler, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  const ruler = titles.map((title) => `:${'-'.repeat(title.length)}:`);
+  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return [row(titles), `|${ruler.join('|')}|`, ...rows.map(row)].join('\n');
 }
 
 function titleOf(key: string): string {

@@ -25,8 +25,8 @@ export function axis(values: readonly number[], options: AxisOptions): Axis {
   let low = finite.reduce((a, b) => Math.min(a, b), Infinity);
   let high = finite.reduce((a, b) => Math.max(a, b), -Infinity);
   if (finite.length === 0) [low, high] = [0, 1];
-  if (high - low <= Math.abs(high) * 1e-12) {
-    const margin = Math.abs(high) * 0.1 || 1;
+  if (high - low <= Math.max(Math.abs(high) * 1e-12, 1e-300)) {
+    const margin = Math.abs(high) > 1e-290 ? Math.abs(high) * 0.1 : 1;
     [low, high] = [low - margin, high + margin];
   }
   const step = Math.max(options.integers ? 1 : 0, roundStep((high - low) / options.ticks));

@@ -57,7 +57,7 @@ export function decodeTensors(
     if (dtype !== 'F32' && dtype !== 'I32')
       throw damaged(path, `tensor ${name} to be F32 or I32, found ${dtype}`);
     // A copy, because the bytes need not be aligned to 4.
-    const { buffer } = Uint8Array.from(bytes.subarray(start, end));
+    const { buffer } = new Uint8Array(bytes.subarray(start, end));
     tensors.set(name, {
       dtype,
       shape,
