@@ -6,6 +6,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { diskError, errnoOf } from '#factory/store/disk-error.ts';
+import { readError } from '#factory/store/read-error.ts';
 import { readJsonObject } from '#factory/store/read-json.ts';
 import {
   encodeSafetensors,
@@ -123,7 +124,7 @@ async function readTensors(dir: string): Promise<Map<string, AdapterTensor>> {
     }
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw await notFound(dir, WEIGHTS);
-    throw diskError(error, 'read', path);
+    throw readError(error, path, 'ADAPTERS_BAD_FILE');
   }
 }
 

@@ -5,7 +5,8 @@ import { endianness } from 'node:os';
 import { basename, join } from 'node:path';
 import { FactoryError, invariant } from '#factory/errors.ts';
 import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
-import { diskError, errnoOf } from '#factory/store/disk-error.ts';
+import { errnoOf } from '#factory/store/disk-error.ts';
+import { readError } from '#factory/store/read-error.ts';
 import { readJsonObject } from '#factory/store/read-json.ts';
 import {
   readRange,
@@ -75,7 +76,7 @@ function sourceOf(places: ReadonlyMap<string, Place>, close: () => Promise<void>
       try {
         await readRange(place.handle, bytes, place.start, place.file, READER);
       } catch (error) {
-        throw diskError(error, `read tensor ${name} of`, place.file);
+        throw readError(error, place.file, 'MODEL_BAD_FILE');
       }
       return { name, dtype: entry.dtype, shape: entry.shape, data };
     },
@@ -93,7 +94,7 @@ async function openFile(
   try {
     handle = await open(path, 'r');
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw diskError(error, 'open', path);
+    if (errnoOf(error) !== 'ENOENT') throw readError(error, path, 'MODEL_BAD_FILE');
     throw new FactoryError({
       code: 'MODEL_BAD_FILE',
       message: `${path}: expected this shard, which ${INDEX} names, found no such file`,
@@ -112,7 +113,7 @@ async function openFile(
       }
     }
   } catch (error) {
-    throw diskError(error, 'read', path);
+    throw readError(error, path, 'MODEL_BAD_FILE');
   }
 }
 
@@ -158,7 +159,8 @@ async function listFolder(dir: string): Promise<string[]> {
   try {
     return await readdir(dir);
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw diskError(error, 'read', dir);
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR')
+      throw readError(error, dir, 'MODEL_BAD_FILE');
     throw new FactoryError({
       code: 'MODEL_NOT_FOUND',
       message: `${dir}: expected the folder of a model, found no such folder`,

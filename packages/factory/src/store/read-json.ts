@@ -2,7 +2,8 @@
 // It checks that the file is there, of sane size, valid JSON and an object; the keys are for the caller to judge.
 import { open } from 'node:fs/promises';
 import { FactoryError, type FactoryErrorFields } from '#factory/errors.ts';
-import { diskError, errnoOf } from './disk-error.ts';
+import { errnoOf } from './disk-error.ts';
+import { readError } from './read-error.ts';
 
 /** No configuration or weight index comes near this; a larger file is not what its name says. */
 const LIMIT_BYTES = 64 * 1024 * 1024;
@@ -53,6 +54,6 @@ async function readText(
     }
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
-    throw diskError(error, 'read', path);
+    throw readError(error, path, bad.code);
   }
 }
