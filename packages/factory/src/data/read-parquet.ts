@@ -1,6 +1,12 @@
 // In: a Parquet file, any of its compressions. Out: rows, one row group in memory at a time.
 import { stat } from 'node:fs/promises';
-import { asyncBufferFromFile, type Compressors, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import {
+  asyncBufferFromFile,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { FactoryError } from '#factory/errors.ts';
 import type { RawRow } from './raw-row.ts';
