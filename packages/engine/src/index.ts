@@ -8,3 +8,6 @@ export { type LayerSpec, layerParameters, loraParameters, PROJECTIONS, type Proj
 export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
 export { runtimeVersion } from './run/onnxruntime.ts';
 export { openBackend } from './run/open-backend.ts';
+export { adamwStep } from './optim/adamw.ts';
+export { clipCoefficient, globalNorm } from './optim/clip.ts';
+export { makeSchedule } from './optim/schedule.ts';

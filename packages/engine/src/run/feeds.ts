@@ -8,7 +8,7 @@ import type { Tensor } from './backend.ts';
 export function bindFeeds(
   graph: string,
   inputs: readonly Node<'input'>[],
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Readonly<Record<string, Pick<Tensor, 'dtype' | 'dims'>>>,
 ): Map<string, number> {
   const bindings = new Map<string, number>();
   for (const { attrs, shape, dtype } of inputs) {
@@ -27,5 +27,7 @@ export function bindFeeds(
       });
     bind(attrs.name, shape, tensor.dims, bindings);
   }
+  // Once more for compound sizes, whose symbols a later input may have fixed.
+  for (const { attrs, shape } of inputs) bind(attrs.name, shape, feeds[attrs.name].dims, bindings);
   return bindings;
 }

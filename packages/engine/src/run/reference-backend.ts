@@ -9,7 +9,11 @@ import { HostTensor } from './host-tensor.ts';
 import { evaluateReference, type HostValue } from './reference.ts';
 
 function toHostValue(tensor: HostTensor): HostValue {
-  return { dims: [...tensor.dims], dtype: tensor.dtype, data: Float64Array.from(tensor.data as ArrayLike<number>, Number) };
+  return {
+    dims: [...tensor.dims],
+    dtype: tensor.dtype,
+    data: Float64Array.from(tensor.data as ArrayLike<number>, Number),
+  };
 }
 
 function toTensor({ dims, dtype, data }: HostValue): HostTensor {
@@ -39,7 +43,8 @@ class ReferenceExecutable implements Executable {
       });
     bindFeeds(this.name, graph.inputs, feeds);
     const values = new Map<string, HostValue>();
-    for (const { attrs } of graph.inputs) values.set(attrs.name, toHostValue(feeds[attrs.name] as HostTensor));
+    for (const { attrs } of graph.inputs)
+      values.set(attrs.name, toHostValue(feeds[attrs.name] as HostTensor));
     const results = evaluateReference(graph, values);
     return Object.fromEntries([...results].map(([name, value]) => [name, toTensor(value)]));
   }

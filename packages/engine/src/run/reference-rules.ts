@@ -3,6 +3,7 @@
 // No blocking, no fusing, no f32 rounding. f16 elements are their 16-bit patterns; only `cast` reads or writes them.
 import { EngineError } from '../errors.ts';
 import type { DType, Op, OpAttrs } from '../graph/op.ts';
+import { elementCount } from './host-tensor.ts';
 
 export interface HostValue {
   dims: number[];
@@ -17,8 +18,6 @@ interface Result {
 
 type ReferenceRule<O extends Op> = (attrs: OpAttrs[O], inputs: HostValue[], result: Result) => Float64Array;
 type ReferenceRules = { [O in Op]: ReferenceRule<O> };
-
-export const elementCount = (dims: readonly number[]): number => dims.reduce((n, d) => n * d, 1);
 
 /** Row-major distances between neighbours along each axis. */
 function strides(dims: readonly number[]): number[] {

@@ -31,6 +31,20 @@ test.each([
   expect(run).toThrow(expect.objectContaining({ code, message: expect.stringContaining(`input ${input}`) }));
 });
 
+test('a compound size is checked against symbols that a later input fixes', () => {
+  const tall = makeGraph('g', { out: b.add(x('B*T', 2), b.reshape(y('B', 'T', 2), ['B*T', 2])) });
+  const run = (rows: number) =>
+    evaluateReference(
+      tall,
+      new Map([
+        ['x', value([rows, 2])],
+        ['y', value([2, 3, 2])],
+      ]),
+    );
+  expect(run(6).get('out')?.dims).toEqual([6, 2]);
+  expect(() => run(5)).toThrow(expect.objectContaining({ code: 'ENGINE_BAD_SHAPE' }));
+});
+
 test('an index outside its axis is refused when a graph runs', () => {
   const out = b.gatherRows(x(3, 2), b.makeInput('index', [2], 'i32'));
   const index: HostValue = { dims: [2], dtype: 'i32', data: Float64Array.of(2, 3) };

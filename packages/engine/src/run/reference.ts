@@ -1,10 +1,12 @@
 // In: a graph and values for its inputs. Out: the values of its outputs, computed one node at a time in float64.
 // Slow and plain on purpose: the oracle for tests and for the `reference` backend. Nothing is simplified or lowered.
 import { EngineError } from '../errors.ts';
-import { bind, evaluate } from '../graph/dim.ts';
+import { evaluate } from '../graph/dim.ts';
 import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
 import type { Op } from '../graph/op.ts';
-import { elementCount, type HostValue, referenceRules } from './reference-rules.ts';
+import { bindFeeds } from './feeds.ts';
+import { elementCount } from './host-tensor.ts';
+import { type HostValue, referenceRules } from './reference-rules.ts';
 
 export type { HostValue } from './reference-rules.ts';
 
@@ -32,31 +34,15 @@ export function evaluateReference(
 
 /** Checks the feeds and reads the sizes of the symbols off them. */
 export function bindSymbols(graph: Graph, feeds: ReadonlyMap<string, HostValue>): Map<string, number> {
-  const bindings = new Map<string, number>();
-  // The second pass checks compound sizes whose symbols a later input has fixed.
-  for (let pass = 0; pass < 2; pass++) {
-    for (const { attrs, shape, dtype } of graph.inputs) {
-      const value = feeds.get(attrs.name);
-      if (!value)
-        throw new EngineError({
-          code: 'ENGINE_MISSING_INPUT',
-          message: `graph ${graph.name}: expected a value for input ${attrs.name}, found ${[...feeds.keys()].join(', ') || 'none'}`,
-          remedy: `Feed ${attrs.name}.`,
-        });
-      if (value.dtype !== dtype)
-        throw new EngineError({
-          code: 'ENGINE_BAD_DTYPE',
-          message: `input ${attrs.name}: expected ${dtype}, found ${value.dtype}`,
-          remedy: `Feed ${attrs.name} as ${dtype}.`,
-        });
-      if (value.data.length !== elementCount(value.dims))
-        throw new EngineError({
-          code: 'ENGINE_BAD_SHAPE',
-          message: `input ${attrs.name}: expected ${elementCount(value.dims)} elements for [${value.dims.join(', ')}], found ${value.data.length}`,
-          remedy: `Feed ${attrs.name} with as many elements as its sizes say.`,
-        });
-      bind(attrs.name, shape, value.dims, bindings);
-    }
+  const bindings = bindFeeds(graph.name, graph.inputs, Object.fromEntries(feeds));
+  for (const { attrs } of graph.inputs) {
+    const { dims, data } = feeds.get(attrs.name) as HostValue;
+    if (data.length !== elementCount(dims))
+      throw new EngineError({
+        code: 'ENGINE_BAD_SHAPE',
+        message: `input ${attrs.name}: expected ${elementCount(dims)} elements for [${dims.join(', ')}], found ${data.length}`,
+        remedy: `Feed ${attrs.name} with as many elements as its sizes say.`,
+      });
   }
   return bindings;
 }
