@@ -40,7 +40,8 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
 
   if (stage === 'pt') {
     const text = TEXT_COLUMNS.find(has);
-    if (text !== undefined) return entry(source, 'alpaca', { prompt: text }, false);
+    if (text === undefined) throw unknownFormat(source, [...names], stage);
+    return entry(source, 'alpaca', { prompt: text }, false);
   }
   for (const messages of ['messages', 'conversations']) {
     if (!has(messages)) continue;
