@@ -41,6 +41,10 @@ export async function chat(
     if (answering !== null) answering.abort();
     else lines.close();
   };
+  let isOpen = true;
+  lines.on('close', () => {
+    isOpen = false;
+  });
   lines.on('SIGINT', interrupt);
   process.on('SIGINT', interrupt);
 
@@ -65,7 +69,8 @@ export async function chat(
         terminal.out(answer.finish === 'stop' ? '\n' : `\n[${answer.finish}]\n`);
         history = [...asked, { role: 'assistant', content: answer.text }];
       }
-      lines.prompt();
+      // Piped input has ended by now, though its lines are still to come.
+      if (isOpen) lines.prompt();
     }
   } finally {
     process.off('SIGINT', interrupt);

@@ -26,7 +26,13 @@ export async function train({ words, json, terminal, env }: CommandContext): Pro
   });
   try {
     const { runTraining } = await import('#factory/pipeline.ts');
-    const result = await runTraining(args, { notes, given, signal: stop.signal, onEvent: progress.show });
+    const result = await runTraining(args, {
+      notes,
+      given,
+      env,
+      signal: stop.signal,
+      onEvent: progress.show,
+    });
     progress.close();
     if (json) {
       terminal.out(`${JSON.stringify({ kind: 'result', ...result })}\n`);
@@ -42,7 +48,10 @@ export async function train({ words, json, terminal, env }: CommandContext): Pro
 
 function printNotes(notes: readonly ArgNote[], json: boolean, terminal: Console): void {
   for (const note of notes) {
-    if (json) terminal.out(`${JSON.stringify({ kind: 'argument', ...note, note: note.kind })}\n`);
+    if (json)
+      terminal.out(
+        `${JSON.stringify({ kind: 'argument', key: note.key, note: note.kind, text: note.text })}\n`,
+      );
     else terminal.err(`note: ${note.text}\n`);
   }
 }
