@@ -4,10 +4,16 @@ export type { ResidualPolicy } from './grad/split.ts';
 export type { Graph } from './graph/node.ts';
 export { type LayerGradients, layerCached, layerForward, layerTraining } from './nn/decoder-layer.ts';
 export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
-export { type LayerSpec, layerParameters, loraParameters, PROJECTIONS, type ProjectionName } from './nn/layer-spec.ts';
-export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
-export { runtimeVersion } from './run/onnxruntime.ts';
-export { openBackend } from './run/open-backend.ts';
+export {
+  type LayerSpec,
+  layerParameters,
+  loraParameters,
+  PROJECTIONS,
+  type ProjectionName,
+} from './nn/layer-spec.ts';
 export { adamwStep } from './optim/adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
 export { makeSchedule } from './optim/schedule.ts';
+export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
+export { runtimeVersion } from './run/onnxruntime.ts';
+export { openBackend } from './run/open-backend.ts';

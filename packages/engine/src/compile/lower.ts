@@ -29,7 +29,8 @@ class Emitter {
   #next = 0;
 
   constructor(order: Node[], outputs: Iterable<Node>) {
-    for (const node of order) for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
+    for (const node of order)
+      for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
     // An output counts as a user twice over, so that it is never folded into another kernel.
     for (const node of outputs) this.#users.set(node.id, (this.#users.get(node.id) ?? 0) + 2);
   }
@@ -79,7 +80,8 @@ class Emitter {
   /** A target shape: a constant where at most one size is unknown (and may be inferred), else an i64 input. */
   shape(dims: readonly Dim[], mayInfer: boolean): string {
     const unknown = dims.filter((d) => typeof d !== 'number').length;
-    if (unknown === 0 || (mayInfer && unknown === 1)) return this.ints(dims.map((d) => (typeof d === 'number' ? d : -1)));
+    if (unknown === 0 || (mayInfer && unknown === 1))
+      return this.ints(dims.map((d) => (typeof d === 'number' ? d : -1)));
     const key = dims.join(',');
     const known = this.shapeInputs.get(key);
     if (known) return known.name;
@@ -121,12 +123,19 @@ function gemm(e: Emitter, node: Node<'matmul'>, accumulate?: string): string {
 }
 
 /** a + b as one Gemm where one side is a product that nobody else needs and the other broadcasts to it. */
-export function gemmOfAdd(node: Node, usedOnce: (n: Node) => boolean): { product: Node<'matmul'>; other: Node } | null {
+export function gemmOfAdd(
+  node: Node,
+  usedOnce: (n: Node) => boolean,
+): { product: Node<'matmul'>; other: Node } | null {
   if (node.op !== 'add' || node.shape.length !== 2) return null;
   const [a, b] = node.inputs;
-  for (const [product, other] of [[b, a], [a, b]] as const) {
+  for (const [product, other] of [
+    [b, a],
+    [a, b],
+  ] as const) {
     const fits = product.shape.every((d, i) => d === node.shape[i]);
-    if (isGemm(product) && !product.keep && fits && usedOnce(product) && other.shape.length > 0) return { product, other };
+    if (isGemm(product) && !product.keep && fits && usedOnce(product) && other.shape.length > 0)
+      return { product, other };
   }
   return null;
 }
@@ -147,7 +156,8 @@ const lowerRules: LowerRules = {
   sqrt: direct('Sqrt'),
   sigmoid: direct('Sigmoid'),
   silu: (e, _node, inputs) => e.emit('QuickGelu', inputs, { alpha: { float: 1 } }, MS),
-  cast: (e, _node, inputs, { to }) => e.emit('Cast', inputs, { to: { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 }[to] }),
+  cast: (e, _node, inputs, { to }) =>
+    e.emit('Cast', inputs, { to: { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 }[to] }),
 
   matmul: (e, node, inputs, { transA, transB, alpha }) => {
     if (isGemm(node)) return gemm(e, node);
@@ -248,7 +258,13 @@ export function lower(graph: Graph): Lowered {
     const value = e.name(node);
     const producer = e.nodes.find((n) => n.outputs[0] === value);
     if (!producer || taken.has(value)) {
-      e.nodes.push({ op: 'Identity', domain: '', inputs: [taken.get(value) ?? value], outputs: [name], attributes: {} });
+      e.nodes.push({
+        op: 'Identity',
+        domain: '',
+        inputs: [taken.get(value) ?? value],
+        outputs: [name],
+        attributes: {},
+      });
     } else {
       taken.set(value, name);
       producer.outputs[0] = name;
@@ -261,7 +277,9 @@ export function lower(graph: Graph): Lowered {
   const value = (name: string, node: Node): OnnxValue => ({
     name,
     type: node.dtype,
-    dims: node.shape.map((d) => (typeof d === 'string' ? d.replaceAll('*', '_').replaceAll('+', '_plus_') : d)),
+    dims: node.shape.map((d) =>
+      typeof d === 'string' ? d.replaceAll('*', '_').replaceAll('+', '_plus_') : d,
+    ),
   });
   const bytes = encodeModel({
     name: graph.name,

@@ -42,7 +42,10 @@ export function splitForwardBackward(
         copies.set(node.id, makeInput(key, node.shape, node.dtype));
       } else {
         const inputs = node.inputs.map((i) => copies.get(i.id) ?? i);
-        copies.set(node.id, inputs.every((n, i) => n === node.inputs[i]) ? node : { ...node, inputs, keep: false });
+        copies.set(
+          node.id,
+          inputs.every((n, i) => n === node.inputs[i]) ? node : { ...node, inputs, keep: false },
+        );
       }
     }
     return copies.get(root.id) as Node;

@@ -31,7 +31,12 @@ function twice(op: Op): () => never {
 
 /** Spreads a reduced cotangent back over the axes it was reduced on. */
 function spread(dy: Node, x: Node, axes: readonly number[], keep: boolean): Node {
-  const kept = keep ? dy : b.reshape(dy, x.shape.map((d, i) => (axes.includes(i) ? 1 : d)));
+  const kept = keep
+    ? dy
+    : b.reshape(
+        dy,
+        x.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+      );
   return b.expand(kept, [...x.shape]);
 }
 

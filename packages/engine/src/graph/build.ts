@@ -59,7 +59,8 @@ export const concat = (xs: Node[], axis: number): Node => makeNode('concat', { a
 export const slice = (x: Node, axis: number, start: number, end: number): Node =>
   makeNode('slice', { axis, start, end }, [x]);
 export const gatherRows = (x: Node, index: Node): Node => makeNode('gather_rows', {}, [x, index]);
-export const scatterRows = (dy: Node, index: Node, rows: Dim): Node => makeNode('scatter_rows', { rows }, [dy, index]);
+export const scatterRows = (dy: Node, index: Node, rows: Dim): Node =>
+  makeNode('scatter_rows', { rows }, [dy, index]);
 
 /** How packed rows lie in a padded grid; see `pad` and `unpad` in op.ts. */
 export interface Grid {
@@ -70,9 +71,12 @@ export interface Grid {
 export const pad = (x: Node, g: Grid): Node => makeNode('pad', {}, [x, g.slotOf, g.real, g.place]);
 export const unpad = (x: Node, g: Grid): Node => makeNode('unpad', {}, [x, g.slotOf, g.real, g.place]);
 
-export const reduceSum = (x: Node, axes: number[], keep = false): Node => makeNode('reduce_sum', { axes, keep }, [x]);
-export const reduceMean = (x: Node, axes: number[], keep = false): Node => makeNode('reduce_mean', { axes, keep }, [x]);
-export const reduceMax = (x: Node, axes: number[], keep = false): Node => makeNode('reduce_max', { axes, keep }, [x]);
+export const reduceSum = (x: Node, axes: number[], keep = false): Node =>
+  makeNode('reduce_sum', { axes, keep }, [x]);
+export const reduceMean = (x: Node, axes: number[], keep = false): Node =>
+  makeNode('reduce_mean', { axes, keep }, [x]);
+export const reduceMax = (x: Node, axes: number[], keep = false): Node =>
+  makeNode('reduce_max', { axes, keep }, [x]);
 
 export const softmax = (x: Node): Node => makeNode('softmax', {}, [x]);
 export const softmaxGrad = (y: Node, dy: Node): Node => makeNode('softmax_grad', {}, [y, dy]);
@@ -80,5 +84,6 @@ export const rmsNorm = (x: Node, w: Node, eps: number): Node => makeNode('rms_no
 export const rope = (x: Node, cos: Node, sin: Node, inverse = false): Node =>
   makeNode('rope', { inverse }, [x, cos, sin]);
 export const nll = (logits: Node, labels: Node): Node => makeNode('nll', {}, [logits, labels]);
-export const nllGrad = (logits: Node, labels: Node, dy: Node): Node => makeNode('nll_grad', {}, [logits, labels, dy]);
+export const nllGrad = (logits: Node, labels: Node, dy: Node): Node =>
+  makeNode('nll_grad', {}, [logits, labels, dy]);
 export const argmax = (x: Node): Node => makeNode('argmax', {}, [x]);

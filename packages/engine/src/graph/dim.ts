@@ -69,7 +69,12 @@ export function evaluate(dim: Dim, bindings: Bindings): number {
 }
 
 /** Reads the symbols of `shape` off a tensor's `dims`; a size that disagrees is an error that names the input. */
-export function bind(name: string, shape: readonly Dim[], dims: readonly number[], bindings: Map<string, number>): void {
+export function bind(
+  name: string,
+  shape: readonly Dim[],
+  dims: readonly number[],
+  bindings: Map<string, number>,
+): void {
   const fail = () =>
     new EngineError({
       code: 'ENGINE_BAD_SHAPE',

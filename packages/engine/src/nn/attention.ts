@@ -17,10 +17,12 @@ export function packedAttention(q: Node, k: Node, v: Node, mask: Node, grid: Gri
   const group = heads / kvHeads;
   const rows = product([group, 'T']);
   const split = (x: Node) => transpose(reshape(pad(x, grid), ['B', 'T', kvHeads, d]), [0, 2, 1, 3]);
-  const queries = reshape(
-    transpose(reshape(pad(q, grid), ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]),
-    ['B', kvHeads, rows, d],
-  );
+  const queries = reshape(transpose(reshape(pad(q, grid), ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]), [
+    'B',
+    kvHeads,
+    rows,
+    d,
+  ]);
   const scores = matmul(queries, split(k), { transB: true, alpha: 1 / Math.sqrt(d) }); // [B, kv, group * T, T]
   const masked = add(reshape(scores, ['B', kvHeads, group, 'T', 'T']), mask);
   const weights = reshape(softmax(masked), ['B', kvHeads, rows, 'T']);
@@ -48,15 +50,17 @@ export function cachedAttention(
   const newK = timeFirst(k);
   const newV = timeFirst(v);
   const all = (old: Node, fresh: Node) => transpose(concat([old, fresh], 0), [1, 2, 0, 3]); // [B, kv, P + T, d]
-  const queries = reshape(
-    transpose(reshape(q, ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]),
-    ['B', kvHeads, rows, d],
-  );
+  const queries = reshape(transpose(reshape(q, ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]), [
+    'B',
+    kvHeads,
+    rows,
+    d,
+  ]);
   const scores = matmul(queries, all(past.k, newK), { transB: true, alpha: 1 / Math.sqrt(d) });
   const mixed = matmul(softmax(add(scores, mask)), all(past.v, newV)); // [B, kv, group * T, d]
-  const output = reshape(
-    transpose(reshape(mixed, ['B', kvHeads, group, 'T', d]), [0, 3, 1, 2, 4]),
-    [product(['B', 'T']), heads * d],
-  );
+  const output = reshape(transpose(reshape(mixed, ['B', kvHeads, group, 'T', d]), [0, 3, 1, 2, 4]), [
+    product(['B', 'T']),
+    heads * d,
+  ]);
   return { output, newK, newV };
 }

@@ -96,7 +96,11 @@ export function layerForward(spec: LayerSpec): Graph {
  * slot_of i32 [B, T] (which row stands in a slot), real [B, T] (1 or 0), place i32 [N] (the slot of a row), parameters
  * by name, `<projection>.dropout` masks. Outputs: y; gradients d_x and d_<parameter>.
  */
-export function layerTraining(spec: LayerSpec, gradients: LayerGradients, policy: ResidualPolicy): SplitGraphs {
+export function layerTraining(
+  spec: LayerSpec,
+  gradients: LayerGradients,
+  policy: ResidualPolicy,
+): SplitGraphs {
   const names =
     gradients.parameters === 'lora'
       ? [...loraParameters(spec).keys()]

@@ -2,7 +2,18 @@
 // [V, hidden] of the (possibly tied) output matrix; the caller walks the slices and merges their softmax statistics, so
 // that logits for the whole vocabulary never exist at once.
 import { type SplitGraphs, splitForwardBackward } from '../grad/split.ts';
-import { argmax, cast, exp, gatherRows, makeInput, matmul, reduceMax, reduceSum, rmsNorm, sub } from '../graph/build.ts';
+import {
+  argmax,
+  cast,
+  exp,
+  gatherRows,
+  makeInput,
+  matmul,
+  reduceMax,
+  reduceSum,
+  rmsNorm,
+  sub,
+} from '../graph/build.ts';
 import { type Graph, makeGraph, type Node } from '../graph/node.ts';
 
 type WeightType = 'f32' | 'f16';
@@ -12,7 +23,12 @@ export function headNorm(hidden: number, eps: number, trained: boolean): SplitGr
   const x = makeInput('x', ['N', hidden]);
   const weight = makeInput('norm.weight', [hidden]);
   const h = rmsNorm(gatherRows(x, makeInput('index', ['M'], 'i32')), weight, eps);
-  return splitForwardBackward('head_norm', { h }, trained ? { x, 'norm.weight': weight } : { x }, 'recompute');
+  return splitForwardBackward(
+    'head_norm',
+    { h },
+    trained ? { x, 'norm.weight': weight } : { x },
+    'recompute',
+  );
 }
 
 function sliceLogits(hidden: number, dtype: WeightType): { h: Node; w: Node; logits: Node } {

@@ -3,7 +3,10 @@ import { EngineError } from '../errors.ts';
 import type { DType } from '../graph/op.ts';
 import type { HostArray, Tensor } from './backend.ts';
 
-type ArrayType = { BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer, byteOffset: number, length: number): HostArray };
+type ArrayType = {
+  BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): HostArray;
+};
 export const ARRAY_OF: Record<DType, ArrayType> = {
   f32: Float32Array,
   f16: Uint16Array,
@@ -23,7 +26,12 @@ export class HostTensor implements Tensor {
   readonly #release: ((buffer: ArrayBuffer) => void) | undefined;
 
   /** `release` gets the buffer back when the tensor is disposed. */
-  constructor(dtype: DType, dims: readonly number[], data: HostArray, release?: (buffer: ArrayBuffer) => void) {
+  constructor(
+    dtype: DType,
+    dims: readonly number[],
+    data: HostArray,
+    release?: (buffer: ArrayBuffer) => void,
+  ) {
     const expected = ARRAY_OF[dtype];
     if (!(data instanceof expected) || data.length !== elementCount(dims)) {
       throw new EngineError({

@@ -20,7 +20,13 @@ export interface CpuBackendOptions {
   profilePrefix?: string;
 }
 
-const ORT_TYPE: Record<DType, string> = { f32: 'float32', f16: 'float16', i32: 'int32', i64: 'int64', u8: 'uint8' };
+const ORT_TYPE: Record<DType, string> = {
+  f32: 'float32',
+  f16: 'float16',
+  i32: 'int32',
+  i64: 'int64',
+  u8: 'uint8',
+};
 
 async function loadRuntime(): Promise<typeof Ort> {
   try {
@@ -149,7 +155,9 @@ class CpuBackend implements Backend {
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
-        ...(profilePrefix ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` } : {}),
+        ...(profilePrefix
+          ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
+          : {}),
       });
       const executable = new OrtExecutable(graph.name, this.#runtime, lowered, session, this.#pool);
       this.#executables.add(executable);

@@ -80,6 +80,8 @@ export class Decoder {
   readonly parameters: readonly Parameter[];
   readonly backend: Backend;
   readonly layers: readonly Layer[];
+  /** Every base tensor as it rests in memory, by Hugging Face's name. */
+  readonly weights: ReadonlyMap<string, StoredWeight>;
   readonly #embedding: StoredWeight;
   readonly #trainedEmbedding: Parameter | null;
   readonly #trainedNorm: Parameter | null;
@@ -91,6 +93,7 @@ export class Decoder {
   constructor({ backend, config, weights, lora, trained }: DecoderOptions) {
     this.backend = backend;
     this.config = config;
+    this.weights = weights;
     this.#dropout = lora?.dropout ?? 0;
     const parameters: Parameter[] = [];
     const own = (name: string): Parameter | null => {

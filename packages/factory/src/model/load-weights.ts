@@ -1,8 +1,8 @@
 // In: an opened checkpoint whose names and shapes were checked. Out: its tensors in memory, in the form that they rest in:
 // trained tensors, biases and norms as f32; frozen matrices as f32 or f16. Nothing is computed with them here.
 
+import { FactoryError } from '#factory/errors.ts';
 import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
-import { FactoryError } from '../errors.ts';
 import { bf16ToF16Checked, bf16ToF32, f16ToF32, f32ToF16Checked } from './half.ts';
 import type { StoredWeight } from './parameter.ts';
 
@@ -12,6 +12,8 @@ export interface LoadOptions {
   halfStorage: boolean;
   onProgress?(done: number, total: number): void;
   onNote?(text: string): void;
+  /** Changes a matrix in place as it is loaded (adapters merged into the base), or returns false. */
+  edit?(name: string, values: Float32Array): boolean;
 }
 
 /** Reads tensors `names` one at a time, so that at most one is held twice. */
@@ -37,22 +39,26 @@ export async function loadWeights(
   return weights;
 }
 
-function toStored(
-  tensor: WeightTensor,
-  { isTrained, halfStorage }: LoadOptions,
-): { weight: StoredWeight; widened: boolean } {
+function toStored(tensor: WeightTensor, options: LoadOptions): { weight: StoredWeight; widened: boolean } {
   const { name, shape, dtype, data } = tensor;
-  const f32 = (widened = false) => ({
-    weight: { shape, dtype: 'f32' as const, data: toFloat32(tensor) },
+  const f32 = (values: Float32Array, widened = false) => ({
+    weight: { shape, dtype: 'f32' as const, data: values },
     widened,
   });
-  if (isTrained(name) || shape.length < 2) return f32();
-  if (dtype === 'F16') return { weight: { shape, dtype: 'f16', data: data as Uint16Array }, widened: false };
-  if (dtype === 'F32' && !halfStorage) return f32();
-  const converted =
-    dtype === 'BF16' ? bf16ToF16Checked(data as Uint16Array) : f32ToF16Checked(data as Float32Array);
-  if (converted.overflowed > 0) return f32(true);
-  return { weight: { shape, dtype: 'f16', data: converted.data }, widened: false };
+  const f16 = (values: Uint16Array) => ({
+    weight: { shape, dtype: 'f16' as const, data: values },
+    widened: false,
+  });
+  if (options.edit) {
+    const values = Float32Array.from(toFloat32(tensor));
+    if (options.edit(name, values)) return f32(values);
+  }
+  if (options.isTrained(name) || shape.length < 2) return f32(toFloat32(tensor));
+  if (dtype === 'F16') return f16(data as Uint16Array);
+  if (dtype === 'F32' && !options.halfStorage) return f32(data as Float32Array);
+  const half =
+    dtype === 'F32' ? f32ToF16Checked(data as Float32Array) : bf16ToF16Checked(data as Uint16Array);
+  return half.overflowed > 0 ? f32(toFloat32(tensor), true) : f16(half.data);
 }
 
 /** The values of a checkpoint tensor as float32; NaN or infinity is refused, because training on it cannot work. */

@@ -1,8 +1,9 @@
 // In: a decoder and encoded rows. Out: mean loss per label token and, on request, next-token accuracy. Generation metrics
 // are not here.
+
+import type { Decoder } from '#factory/model/decoder.ts';
+import { packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
-import type { Decoder } from '../model/decoder.ts';
-import { packBatch } from '../model/packed-batch.ts';
 
 export interface Evaluation {
   /** Mean negative log-likelihood over all label tokens, in nats. */

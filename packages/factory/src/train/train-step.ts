@@ -1,8 +1,9 @@
 // In: micro batches of one optimiser step. Out: gradients summed into the decoder's parameters, and the step's loss. The
 // loss is the mean over the label tokens of the whole accumulated batch, as in LLaMA-Factory and Hugging Face's Trainer.
+
+import type { Decoder } from '#factory/model/decoder.ts';
+import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
-import type { Decoder } from '../model/decoder.ts';
-import { countLabels, packBatch } from '../model/packed-batch.ts';
 
 export interface StepResult {
   /** Mean negative log-likelihood per label token, in nats. */
@@ -30,7 +31,10 @@ export async function trainStep(
     const batch = packBatch(examples);
     tokens += batch.ids.length;
     if (batch.targets.length === 0) continue;
-    const { h, tape } = await decoder.forwardTraining(batch, { residualBytes, dropoutKey: `${dropoutKey}/${i}` });
+    const { h, tape } = await decoder.forwardTraining(batch, {
+      residualBytes,
+      dropoutKey: `${dropoutKey}/${i}`,
+    });
     try {
       const weights = new Float32Array(batch.targets.length).fill(1 / labelTokens);
       const dh = new Float32Array(h.length);

@@ -1,0 +1,321 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FactoryError } from '#factory/errors.ts';
+import { assetPath } from '../../../../test/assets.ts';
+import { parseModelConfig, readModelConfig } from './config.ts';
+import { expectedTensors } from './expected-tensors.ts';
+
+const SIZES = {
+  vocab_size: 100,
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 4,
+  num_attention_heads: 8,
+};
+const parse = (extra: Record<string, unknown>) =>
+  parseModelConfig({ model_type: 'llama', ...SIZES, ...extra }, 'config.json');
+
+function errorOf(run: () => unknown): FactoryError {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(FactoryError);
+    return error as FactoryError;
+  }
+  throw new Error('expected an error');
+}
+
+describe('parseModelConfig', () => {
+  it('fills in what Hugging Face fills in', () => {
+    expect(parse({})).toMatchObject({
+      architecture: 'llama',
+      kvHeads: 8,
+      headDim: 8,
+      rmsNormEps: 1e-6,
+      ropeTheta: 10_000,
+      ropeScaling: null,
+      maxPositions: 2048,
+      tieEmbeddings: false,
+      qkvBias: false,
+      outputBias: false,
+      mlpBias: false,
+      qkNorm: false,
+      slidingWindow: [null, null, null, null],
+      storedDtype: 'float32',
+    });
+    expect(parse({ attention_bias: true, mlp_bias: true })).toMatchObject({
+      qkvBias: true,
+      outputBias: true,
+      mlpBias: true,
+    });
+    expect(parse({ torch_dtype: 'bfloat16', num_key_value_heads: null }).storedDtype).toBe('bfloat16');
+    expect(parse({ dtype: 'float16', torch_dtype: 'bfloat16' }).storedDtype).toBe('float16');
+    expect(parse({ model_type: 'mistral' })).toMatchObject({
+      kvHeads: 8,
+      maxPositions: 131_072,
+      slidingWindow: [4096, 4096, 4096, 4096],
+    });
+    expect(parse({ model_type: 'mistral', sliding_window: null }).slidingWindow).toEqual([
+      null,
+      null,
+      null,
+      null,
+    ]);
+    expect(parse({ model_type: 'mistral', head_dim: 16, sliding_window: 7 })).toMatchObject({
+      headDim: 16,
+      slidingWindow: [7, 7, 7, 7],
+    });
+    expect(parse({ model_type: 'qwen2', num_key_value_heads: 2 })).toMatchObject({
+      kvHeads: 2,
+      qkvBias: true,
+      outputBias: false,
+      maxPositions: 32_768,
+    });
+    expect(parse({ model_type: 'qwen3', num_key_value_heads: 2 })).toMatchObject({
+      headDim: 128,
+      qkNorm: true,
+      qkvBias: false,
+    });
+  });
+
+  it('takes the architecture from the class where model_type is missing', () => {
+    expect(
+      parse({ model_type: undefined, architectures: ['Qwen2ForCausalLM'], num_key_value_heads: 2 })
+        .architecture,
+    ).toBe('qwen2');
+  });
+
+  it('windows Qwen layers only when switched on, from max_window_layers on or by layer_types', () => {
+    const qwen = (extra: object) =>
+      parse({ model_type: 'qwen2', num_key_value_heads: 8, sliding_window: 16, ...extra }).slidingWindow;
+    expect(qwen({ max_window_layers: 2 })).toEqual([null, null, null, null]);
+    expect(qwen({ use_sliding_window: true, max_window_layers: 2 })).toEqual([null, null, 16, 16]);
+    expect(qwen({ use_sliding_window: true })).toEqual([null, null, null, null]);
+    const layer_types = ['sliding_attention', 'full_attention', 'full_attention', 'sliding_attention'];
+    expect(qwen({ use_sliding_window: true, layer_types })).toEqual([16, null, null, 16]);
+  });
+
+  it('reads rope scaling in every spelling', () => {
+    const scaling = (value: object) => parse({ rope_scaling: value }).ropeScaling;
+    expect(scaling({ type: 'linear', factor: 2 })).toEqual({ kind: 'linear', factor: 2 });
+    expect(scaling({ rope_type: 'default' })).toBeNull();
+    expect(scaling({ rope_type: 'dynamic', factor: 2 })).toEqual({
+      kind: 'dynamic',
+      factor: 2,
+      originalMaxPositions: 2048,
+    });
+    expect(
+      scaling({
+        rope_type: 'llama3',
+        factor: 8,
+        low_freq_factor: 1,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 1024,
+      }),
+    ).toEqual({ kind: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 1024 });
+    expect(scaling({ type: 'yarn', factor: 4 })).toEqual({
+      kind: 'yarn',
+      factor: 4,
+      originalMaxPositions: 2048,
+      betaFast: 32,
+      betaSlow: 1,
+      attentionFactor: null,
+      mscale: null,
+      mscaleAllDim: null,
+      truncate: true,
+    });
+    expect(parse({ rope_parameters: { rope_theta: 5e5, rope_type: 'linear', factor: 3 } })).toMatchObject({
+      ropeTheta: 5e5,
+      ropeScaling: { kind: 'linear', factor: 3 },
+    });
+    expect(parse({ rope_theta: 1e6 }).ropeTheta).toBe(1e6);
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      'a missing size',
+      { hidden_size: undefined },
+      /hidden_size: expected a whole number from 1 to \d+, found nothing/,
+    ],
+    ['a size as text', { vocab_size: '100' }, /vocab_size: .*found "100"/],
+    ['a fraction', { num_hidden_layers: 2.5 }, /num_hidden_layers/],
+    ['nonsense layers', { num_hidden_layers: 1e12 }, /num_hidden_layers/],
+    [
+      'heads that do not divide',
+      { num_attention_heads: 7 },
+      /num_attention_heads: expected a divisor of hidden_size \(64\)/,
+    ],
+    [
+      'kv heads that do not divide',
+      { num_key_value_heads: 3 },
+      /num_key_value_heads: expected a divisor of num_attention_heads \(8\)/,
+    ],
+    ['an odd head', { head_dim: 7 }, /head_dim: expected an even head size/],
+    ['another activation', { hidden_act: 'gelu' }, /hidden_act: expected "silu", found "gelu"/],
+    ['attention dropout', { attention_dropout: 0.1 }, /attention_dropout/],
+    ['rope on a part of the head', { partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
+    [
+      'another rope',
+      { rope_scaling: { rope_type: 'longrope', factor: 2 } },
+      /linear, dynamic, llama3, yarn, found "longrope"/,
+    ],
+    ['rope without its factor', { rope_scaling: { type: 'linear' } }, /rope_scaling\.factor/],
+    ['rope of the wrong type', { rope_scaling: [1] }, /rope_scaling: expected an object/],
+    [
+      'rope per layer type',
+      { rope_parameters: { full_attention: {}, sliding_attention: {} } },
+      /one rope for all layers/,
+    ],
+    ['an unknown dtype', { torch_dtype: 'int8' }, /torch_dtype: expected float32, float16 or bfloat16/],
+    ['a bool as text', { tie_word_embeddings: 'yes' }, /tie_word_embeddings: expected true or false/],
+    [
+      'a quantised checkpoint',
+      { quantization_config: { quant_method: 'gptq', bits: 4 } },
+      /quantised with gptq/,
+    ],
+    [
+      'a layer type list that is short',
+      { model_type: 'qwen3', num_key_value_heads: 8, layer_types: [] },
+      /layer_types: expected a list of 4/,
+    ],
+  ])('names file, key, expected and found for %s', (_, extra, message) => {
+    const error = errorOf(() => parse(extra));
+    expect(error.code).toBe('MODEL_BAD_CONFIG');
+    expect(error.message).toMatch(/^config\.json: /);
+    expect(error.message).toMatch(message);
+    expect(error.remedy).not.toBe('');
+  });
+
+  it('lists what it knows when it does not know an architecture', () => {
+    const error = errorOf(() => parse({ model_type: 'mamba' }));
+    expect(error).toMatchObject({ code: 'MODEL_UNKNOWN_ARCHITECTURE' });
+    expect(error.message).toMatch(/llama, mistral, qwen2, qwen3\), found model_type "mamba"/);
+  });
+
+  it('answers any config with a config or a typed error, never with nonsense', () => {
+    const value = fc.oneof(
+      fc.anything(),
+      fc.integer(),
+      fc.double(),
+      fc.constantFrom(0, -1, 1e300, null, 'x', [], {}),
+    );
+    const rope = fc.record(
+      {
+        rope_type: fc.oneof(fc.constantFrom('linear', 'dynamic', 'llama3', 'yarn'), fc.anything()),
+        factor: value,
+        original_max_position_embeddings: value,
+        beta_fast: value,
+      },
+      { requiredKeys: [] },
+    );
+    const keys = [
+      'hidden_size',
+      'num_attention_heads',
+      'num_key_value_heads',
+      'head_dim',
+      'num_hidden_layers',
+      'vocab_size',
+      'rope_theta',
+      'sliding_window',
+      'layer_types',
+      'max_window_layers',
+      'rms_norm_eps',
+      'max_position_embeddings',
+      'torch_dtype',
+      'quantization_config',
+    ];
+    fc.assert(
+      fc.property(
+        fc.constantFrom('llama', 'mistral', 'qwen2', 'qwen3'),
+        fc.dictionary(fc.constantFrom(...keys), value, { maxKeys: 3 }),
+        fc.option(rope, { nil: undefined }),
+        (model_type, extra, rope_scaling) => {
+          try {
+            const config = parseModelConfig(
+              { model_type, ...SIZES, num_key_value_heads: 4, ...extra, rope_scaling },
+              'fuzz',
+            );
+            expect(config.slidingWindow.length).toBe(config.layers);
+            for (const shape of expectedTensors(config).values())
+              expect(shape.every((n) => Number.isInteger(n) && n > 0)).toBe(true);
+          } catch (error) {
+            expect(error).toBeInstanceOf(FactoryError);
+            expect((error as FactoryError).remedy).not.toBe('');
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('readModelConfig', () => {
+  let dir: string;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'config-'));
+  });
+  afterAll(() => rm(dir, { recursive: true }));
+
+  it.each([
+    ['no file', null, /found no such file/],
+    ['broken JSON', '{"a":', /expected JSON/],
+    ['a list', '[]', /expected a JSON object, found a list/],
+    ['binary', '\u0000\u0001', /expected JSON/],
+  ])('says so for %s', async (_, text, message) => {
+    await rm(join(dir, 'config.json'), { force: true });
+    if (text !== null) await writeFile(join(dir, 'config.json'), text);
+    const error = await readModelConfig(dir).catch((e) => e);
+    expect(error).toMatchObject({ code: 'MODEL_BAD_CONFIG' });
+    expect(error.message).toMatch(message);
+  });
+
+  it('says so when config.json is a folder', async () => {
+    const odd = join(dir, 'odd');
+    await mkdir(join(odd, 'config.json'), { recursive: true });
+    expect(await readModelConfig(odd).catch((e) => e)).toMatchObject({ code: 'MODEL_BAD_CONFIG' });
+  });
+
+  const stories = assetPath('models/stories260K-hf');
+  it.skipIf(!stories)('reads a real model', async () => {
+    const config = await readModelConfig(stories!);
+    expect(config).toMatchObject({
+      architecture: 'llama',
+      layers: 5,
+      heads: 8,
+      kvHeads: 4,
+      headDim: 8,
+      tieEmbeddings: true,
+      rmsNormEps: 1e-5,
+    });
+    expect(config.raw.transformers_version).toBe('5.18.0');
+  });
+});
+
+describe('expectedTensors', () => {
+  it('knows biases, head norms and untied heads', () => {
+    const names = (extra: object) => [
+      ...expectedTensors(parse({ num_hidden_layers: 1, num_key_value_heads: 2, ...extra })).keys(),
+    ];
+    expect(names({ tie_word_embeddings: true })).not.toContain('lm_head.weight');
+    expect(names({})).toHaveLength(12);
+    expect(names({ model_type: 'qwen2' })).toContain('model.layers.0.self_attn.k_proj.bias');
+    expect(names({ model_type: 'qwen2' })).not.toContain('model.layers.0.self_attn.o_proj.bias');
+    expect(names({ model_type: 'qwen3', attention_bias: true })).toEqual(
+      expect.arrayContaining([
+        'model.layers.0.self_attn.q_norm.weight',
+        'model.layers.0.self_attn.o_proj.bias',
+      ]),
+    );
+    expect(
+      expectedTensors(parse({ num_key_value_heads: 2, head_dim: 16 })).get(
+        'model.layers.3.self_attn.k_proj.weight',
+      ),
+    ).toEqual([32, 64]);
+    expect(expectedTensors(parse({ head_dim: 16 })).get('model.layers.3.self_attn.o_proj.weight')).toEqual([
+      64, 128,
+    ]);
+  });
+});

@@ -1,0 +1,92 @@
+// In: a model config and the finetuning arguments. Out: which base tensors are trained and which modules get an adapter,
+// by the rules of LLaMA-Factory (freeze) and PEFT (target modules). A name that matches nothing is an error.
+import { closest, distance } from 'fastest-levenshtein';
+import { FactoryError } from '#factory/errors.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import type { FinetuningArgs } from '#factory/records/train-args.ts';
+import { expectedTensors } from './expected-tensors.ts';
+
+export interface Trainable {
+  tensors: Set<string>;
+  /** Full module paths with an adapter, in layer order. */
+  loraModules: string[];
+}
+
+type Choice = Pick<
+  FinetuningArgs,
+  | 'finetuning_type'
+  | 'freeze_trainable_layers'
+  | 'freeze_trainable_modules'
+  | 'freeze_extra_modules'
+  | 'lora_target'
+>;
+
+export function selectTrainable(config: ModelConfig, args: Choice): Trainable {
+  const names = [...expectedTensors(config).keys()];
+  if (args.finetuning_type === 'full') return { tensors: new Set(names), loraModules: [] };
+  if (args.finetuning_type === 'lora')
+    return { tensors: new Set(), loraModules: loraModules(names, args.lora_target) };
+  return { tensors: frozenBut(config, names, args), loraModules: [] };
+}
+
+/** `all`: every linear module but the output head. Otherwise modules whose path is, or ends in, one of the names. */
+function loraModules(names: readonly string[], targets: readonly string[]): string[] {
+  const modules = names.flatMap((n) => (/_proj\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : []));
+  if (targets.length === 1 && targets[0] === 'all') return modules;
+  const unmatched = targets.filter((t) => !modules.some((m) => m === t || m.endsWith(`.${t}`)));
+  if (unmatched.length > 0) throw unknownModule('lora_target', unmatched, lastParts(modules));
+  return modules.filter((m) => targets.some((t) => m === t || m.endsWith(`.${t}`)));
+}
+
+function frozenBut(config: ModelConfig, names: readonly string[], args: Choice): Set<string> {
+  const n = args.freeze_trainable_layers;
+  if (n === 0)
+    throw new FactoryError({
+      code: 'TRAIN_NOTHING_TRAINABLE',
+      message: 'freeze_trainable_layers is 0, so no layer would be trained',
+      remedy:
+        'Set freeze_trainable_layers to the number of last layers to train, or to a negative number for the first ones.',
+    });
+  const from = n > 0 ? Math.max(0, config.layers - n) : 0;
+  const to = n > 0 ? config.layers : Math.min(config.layers, -n);
+  const tensors = new Set<string>();
+  const inLayer = names.filter((name) => name.startsWith('model.layers.0.')).map((name) => name.slice(15));
+  const modules = args.freeze_trainable_modules;
+  const wantsAll = modules.length === 1 && modules[0] === 'all';
+  const unmatched = wantsAll ? [] : modules.filter((m) => !inLayer.some((name) => name.startsWith(m)));
+  if (unmatched.length > 0)
+    throw unknownModule('freeze_trainable_modules', unmatched, [
+      ...new Set(inLayer.map((name) => name.split('.')[0])),
+    ]);
+  for (let i = from; i < to; i++) {
+    const prefix = `model.layers.${i}.`;
+    for (const name of names) {
+      if (!name.startsWith(prefix)) continue;
+      if (wantsAll || modules.some((m) => name.startsWith(prefix + m))) tensors.add(name);
+    }
+  }
+  const outside = names.filter((name) => !name.startsWith('model.layers.'));
+  for (const extra of args.freeze_extra_modules) {
+    const found = outside.filter((name) => name.split('.').includes(extra));
+    if (found.length === 0)
+      throw unknownModule(
+        'freeze_extra_modules',
+        [extra],
+        [...new Set(outside.map((name) => name.split('.').at(-2) ?? name))],
+      );
+    for (const name of found) tensors.add(name);
+  }
+  return tensors;
+}
+
+const lastParts = (modules: readonly string[]) => [...new Set(modules.map((m) => m.split('.').at(-1) ?? m))];
+
+function unknownModule(key: string, unknown: readonly string[], known: string[]): FactoryError {
+  const near = closest(unknown[0], known);
+  const hint = distance(unknown[0], near) <= 3 ? ` (did you mean ${near}?)` : '';
+  return new FactoryError({
+    code: 'ARGS_BAD_VALUE',
+    message: `${key}: no module of this model is named ${unknown.join(', ')}${hint}`,
+    remedy: `Set ${key} to all, or to some of ${known.join(', ')}.`,
+  });
+}

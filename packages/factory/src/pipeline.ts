@@ -1,0 +1,201 @@
+// In: resolved training arguments. Out: a trained model in output_dir, with all that a run leaves. The walk, once, in
+// order: lock, base, template, rows, decoder, resume, train, outputs. Each step is a folder; none of them knows the next.
+import { join } from 'node:path';
+import { loadDatasets } from './data/load-datasets.ts';
+import { FactoryError } from './errors.ts';
+import { answerSamples } from './pipeline/answer-samples.ts';
+import { modelFiles, type RunSnapshot, restore, stateFiles } from './pipeline/checkpoint-files.ts';
+import { chooseTemplate } from './pipeline/choose-template.ts';
+import { evaluateRun, predictRun } from './pipeline/evaluate-run.ts';
+import { openBase } from './pipeline/open-base.ts';
+import { openDecoder } from './pipeline/open-decoder.ts';
+import { prepareRows } from './pipeline/prepare-rows.ts';
+import { findResumePoint } from './pipeline/resume.ts';
+import { makeSettings } from './pipeline/run-settings.ts';
+import { logEvent, stateOf, writeOutputs } from './pipeline/write-outputs.ts';
+import type { ArgNote, TrainArgs } from './records/train-args.ts';
+import type { TrainEvent } from './records/train-events.ts';
+import { checkpointDir, readCheckpoint, recoverCheckpoints, writeCheckpoint } from './store/checkpoint.ts';
+import { writeResolvedConfig } from './store/resolved-config.ts';
+import { acquireRunLock } from './store/run-lock.ts';
+import { readTrainerLog, truncateTrainerLog } from './store/trainer-log.ts';
+import { formatTrainerState } from './store/trainer-state.ts';
+import { planBatches } from './tokens/batches.ts';
+import { freshState, zeroMoments } from './train/run-state.ts';
+import { type Stopped, train } from './train/train.ts';
+
+export { openGenerator, openScorer } from './pipeline/inference.ts';
+
+export interface RunDeps {
+  onEvent(event: TrainEvent): void;
+  signal: AbortSignal;
+  notes: ArgNote[];
+  given: Record<string, unknown>;
+  env?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface RunResult {
+  outputDir: string;
+  stopped: Stopped;
+  metrics: Record<string, number>;
+}
+
+/** Trains, evaluates and predicts as `do_train`, `do_eval` and `do_predict` say. */
+export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunResult> {
+  const env = deps.env ?? process.env;
+  const note = (text: string) => deps.onEvent({ kind: 'note', text });
+  const lock = acquireRunLock(args.output_dir, Date.now);
+  try {
+    await recoverCheckpoints(args.output_dir);
+    const point = args.do_train ? await findResumePoint(args, note) : null;
+    const base = await openBase(args, args.do_train ? 'train' : 'infer', { env, note, signal: deps.signal });
+    const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
+    const template = await chooseTemplate(args, base, data, note);
+    const cacheDir = args.tokenized_path ?? join(args.output_dir, '.token-cache');
+    const rows = await prepareRows(args, data, { tokenizer: base.tokenizer, template, cacheDir, note });
+    const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
+    await base.weights.close();
+    const { decoder } = opened;
+    try {
+      const metrics: Record<string, number> = {};
+      let stopped: Stopped = 'finished';
+      if (args.do_train) {
+        const { stopped: how, ...trained } = await trainRun();
+        stopped = how;
+        Object.assign(metrics, trained.metrics);
+      }
+      if (stopped !== 'interrupted' && args.do_eval && rows.evaluation.length > 0)
+        Object.assign(metrics, await evaluateRun(args, decoder, rows, deps.onEvent));
+      if (stopped !== 'interrupted' && args.do_predict)
+        Object.assign(metrics, await predictRun(args, decoder, base, template, rows, deps));
+      return { outputDir: args.output_dir, stopped, metrics };
+    } finally {
+      await decoder.backend.dispose();
+    }
+
+    async function trainRun(): Promise<{ stopped: Stopped; metrics: Record<string, number> }> {
+      const dataset = rows.train;
+      if (!dataset)
+        throw new FactoryError({
+          code: 'ARGS_MISSING',
+          message: 'do_train is set, but no dataset is named',
+          remedy: 'Set dataset to a name of dataset_info.json or to a file.',
+        });
+      const lengths = dataset.examples.map((e) => e.inputIds.length);
+      const planEpoch = (epoch: number) =>
+        planBatches({
+          lengths,
+          perDeviceBatchSize: args.per_device_train_batch_size,
+          accumulation: args.gradient_accumulation_steps,
+          seed: args.data_seed ?? args.seed,
+          epoch,
+          dropLast: args.dataloader_drop_last,
+          shuffle: !args.disable_shuffling,
+        });
+      const settings = makeSettings(args, planEpoch(0).length);
+      let state = freshState();
+      let moments = zeroMoments(decoder.parameters);
+      if (point) {
+        const snapshot = restore(point.files, point.dir, decoder);
+        if (!snapshot) throw modelOnly(point.dir);
+        refuseOtherData(snapshot, rows.fingerprint, args, point.dir);
+        if (snapshot.state.step >= settings.totalSteps) throw finished(args, snapshot.state.step);
+        ({ state, moments } = snapshot);
+        await truncateTrainerLog(args.output_dir, state.step, snapshot.logLines);
+        note(`going on from ${point.dir}: step ${state.step} of ${settings.totalSteps}`);
+      } else {
+        await truncateTrainerLog(args.output_dir, -1);
+      }
+      const config = await writeResolvedConfig(args.output_dir, args);
+      const emit = (event: TrainEvent) => {
+        logEvent(args.output_dir, event, state, settings);
+        if (event.kind === 'checkpoint' || event.kind === 'log') lock.touch();
+        deps.onEvent(event);
+      };
+      const save = async () => {
+        const logLines = readTrainerLog(args.output_dir).length;
+        const snapshot = { state, moments, logLines, dataFingerprint: rows.fingerprint };
+        const files = {
+          ...modelFiles(opened, args),
+          ...(args.save_only_model ? {} : stateFiles(decoder, snapshot)),
+          'trainer_state.json': formatTrainerState(stateOf(args, state, settings, opened)),
+        };
+        const rotation = { limit: args.save_total_limit, bestStep: state.best?.step };
+        return (await writeCheckpoint(args.output_dir, state.step, files, rotation)).dir;
+      };
+      emit({
+        kind: 'start',
+        totalSteps: settings.totalSteps,
+        totalEpochs: settings.totalEpochs,
+        trainableParameters: opened.trainableParameters,
+        allParameters: opened.allParameters,
+        resumedFrom: state.step,
+      });
+      const stopped = await train({
+        decoder,
+        planEpoch,
+        rows: dataset.examples,
+        evaluation: rows.evaluation.map(({ name, dataset: { examples } }) => ({ name, rows: examples })),
+        state,
+        moments,
+        settings,
+        clock: () => performance.now(),
+        rssBytes: () => process.memoryUsage.rss(),
+        emit,
+        save,
+        sample: (step) =>
+          answerSamples(args, decoder, base, template, rows.evaluation, step, emit, deps.signal),
+        signal: deps.signal,
+      });
+      emit({ kind: 'end', step: state.step, stopped });
+      if (stopped === 'interrupted') return { stopped, metrics: {} };
+      if (args.load_best_model_at_end && state.best && state.best.step !== state.step) {
+        const dir = checkpointDir(args.output_dir, state.best.step);
+        restore((await readCheckpoint(dir)).files, dir, decoder);
+        note(
+          `the weights of step ${state.best.step} are kept: best ${settings.bestMetric} ${state.best.metric.toPrecision(5)}`,
+        );
+      }
+      const metrics = await writeOutputs({
+        args,
+        base,
+        opened,
+        rows,
+        state,
+        settings,
+        configHash: config.hash,
+        note,
+      });
+      return { stopped, metrics };
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function refuseOtherData(snapshot: RunSnapshot, fingerprint: string, args: TrainArgs, dir: string): void {
+  if (snapshot.dataFingerprint === fingerprint || args.allow_drift) return;
+  throw new FactoryError({
+    code: 'TRAIN_DRIFT',
+    message: `${dir} was trained on other rows: the data files, the template or the tokenizer have changed since`,
+    remedy:
+      'Bring the data back as it was, add --allow-drift to go on with the new rows, or set another output_dir.',
+  });
+}
+
+function modelOnly(dir: string): FactoryError {
+  return new FactoryError({
+    code: 'STORE_NO_CHECKPOINT',
+    message: `${dir} was saved with save_only_model: it holds no optimiser state to go on from`,
+    remedy: 'Start a new run with adapter_name_or_path set to that folder, or set overwrite_output_dir.',
+  });
+}
+
+function finished(args: TrainArgs, step: number): FactoryError {
+  return new FactoryError({
+    code: 'TRAIN_FINISHED',
+    message: `the run in ${args.output_dir} is finished: ${step} steps are done`,
+    remedy:
+      'Add --extend with more num_train_epochs or max_steps to lengthen it, or set overwrite_output_dir to start again.',
+  });
+}

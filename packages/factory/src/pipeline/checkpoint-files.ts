@@ -1,0 +1,119 @@
+// In: a decoder, its optimiser and the state of a run. Out: the files of one checkpoint, and back. Model files are those
+// that PEFT and transformers load; the rest is what an exact resume needs.
+import { formatPeftConfig } from '#factory/adapters/peft-config.ts';
+import { FactoryError } from '#factory/errors.ts';
+import type { Decoder } from '#factory/model/decoder.ts';
+import { f16ToF32, f32ToBf16, f32ToF16 } from '#factory/model/half.ts';
+import type { StoredWeight } from '#factory/model/parameter.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import type { FileContent } from '#factory/store/atomic-file.ts';
+import { encodeSafetensors, type SafetensorsTensor } from '#factory/store/safetensors-format.ts';
+import { decodeTensors, encodeTensors, type StateTensor } from '#factory/store/tensor-file.ts';
+import type { Moments, RunState } from '#factory/train/run-state.ts';
+import type { OpenedDecoder } from './open-decoder.ts';
+
+const STATE_FILE = 'tunesmith_state.json';
+const PARAMETERS_FILE = 'trained_parameters.safetensors';
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+
+interface StateFile {
+  format: 1;
+  state: RunState;
+  /** Lines of trainer_log.jsonl when the checkpoint was written. */
+  logLines: number;
+  /** Identity of the encoded rows. */
+  dataFingerprint: string;
+}
+
+export interface RunSnapshot extends Omit<StateFile, 'format'> {
+  moments: Moments;
+}
+
+/** Everything that a resumed run needs; with `save_only_model`, nothing. */
+export function stateFiles(decoder: Decoder, snapshot: RunSnapshot): Record<string, FileContent> {
+  const { moments, ...rest } = snapshot;
+  const tensors = new Map<string, StateTensor>();
+  const values = new Map<string, StateTensor>();
+  decoder.parameters.forEach(({ name, shape, value }, i) => {
+    tensors.set(`m.${name}`, { dtype: 'F32', shape, data: moments.m[i] });
+    tensors.set(`v.${name}`, { dtype: 'F32', shape, data: moments.v[i] });
+    values.set(name, { dtype: 'F32', shape, data: value });
+  });
+  const state: StateFile = { format: 1, ...rest };
+  return {
+    [STATE_FILE]: `${JSON.stringify(state)}\n`,
+    [OPTIMIZER_FILE]: encodeTensors(tensors),
+    [PARAMETERS_FILE]: encodeTensors(values),
+  };
+}
+
+/** Puts the parameters of a checkpoint into the decoder; returns the rest, or null where only the model was saved. */
+export function restore(
+  files: ReadonlyMap<string, Uint8Array>,
+  dir: string,
+  decoder: Decoder,
+): RunSnapshot | null {
+  const text = files.get(STATE_FILE);
+  const parameters = files.get(PARAMETERS_FILE);
+  const optimizer = files.get(OPTIMIZER_FILE);
+  if (!text || !parameters || !optimizer) return null;
+  const { state, logLines, dataFingerprint } = JSON.parse(new TextDecoder().decode(text)) as StateFile;
+  const values = decodeTensors(parameters, `${dir}/${PARAMETERS_FILE}`).tensors;
+  const moments = decodeTensors(optimizer, `${dir}/${OPTIMIZER_FILE}`).tensors;
+  const take = (from: ReadonlyMap<string, StateTensor>, name: string, length: number): Float32Array => {
+    const data = from.get(name)?.data;
+    if (data instanceof Float32Array && data.length === length) return data;
+    throw new FactoryError({
+      code: 'TRAIN_DRIFT',
+      message: `${dir}: expected ${length} values for ${name}, found ${data?.length ?? 'no such tensor'}`,
+      remedy:
+        'Go on with the model, finetuning_type, targets and rank that the run began with, or set another output_dir.',
+    });
+  };
+  for (const { name, value } of decoder.parameters) value.set(take(values, name, value.length));
+  const momentsOf = (key: string) =>
+    decoder.parameters.map((p) => take(moments, `${key}.${p.name}`, p.value.length));
+  return { state, logLines, dataFingerprint, moments: { m: momentsOf('m'), v: momentsOf('v') } };
+}
+
+/** The tuned model as others load it: a PEFT adapter, or whole weights in the dtype of the base. */
+export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<string, FileContent> {
+  const { decoder, adapter } = opened;
+  if (adapter) {
+    const tensors = decoder.parameters.map(
+      ({ name, shape, value }): SafetensorsTensor => ({
+        name: `base_model.model.${name}`,
+        dtype: 'F32',
+        shape,
+        data: value,
+      }),
+    );
+    const origin = {
+      baseModel: args.model_name_or_path,
+      revision: args.model_revision === 'main' ? null : args.model_revision,
+    };
+    return {
+      'adapter_model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
+      'adapter_config.json': formatPeftConfig({ ...adapter, pairs: [] }, origin),
+    };
+  }
+  const { storedDtype, raw } = decoder.config;
+  const tensors = [...decoder.weights].map(([name, weight]) => asStored(name, weight, storedDtype));
+  return {
+    'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
+    'config.json': `${JSON.stringify(raw, null, 2)}\n`,
+  };
+}
+
+function asStored(
+  name: string,
+  { shape, dtype, data }: StoredWeight,
+  target: ModelConfig['storedDtype'],
+): SafetensorsTensor {
+  if (target === 'float16' && dtype === 'f16') return { name, dtype: 'F16', shape, data };
+  const values = dtype === 'f16' ? f16ToF32(data as Uint16Array) : (data as Float32Array);
+  if (target === 'bfloat16') return { name, dtype: 'BF16', shape, data: f32ToBf16(values) };
+  if (target === 'float16') return { name, dtype: 'F16', shape, data: f32ToF16(values) };
+  return { name, dtype: 'F32', shape, data: values };
+}

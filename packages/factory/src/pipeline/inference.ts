@@ -1,0 +1,162 @@
+// In: model, adapter and template arguments. Out: a generator of answers, or a scorer of given labels.
+import { FactoryError } from '#factory/errors.ts';
+import { generateTokens } from '#factory/model/generate.ts';
+import { packBatch } from '#factory/model/packed-batch.ts';
+import { IGNORE_INDEX } from '#factory/records/encoded.ts';
+import type { Message } from '#factory/records/message.ts';
+import { seededRandom } from '#factory/records/seeded-random.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { StreamDecoder } from '#factory/tokens/stream-decoder.ts';
+import { templateOf } from './choose-template.ts';
+import { openBase } from './open-base.ts';
+import { openDecoder } from './open-decoder.ts';
+
+export interface ChatTurn {
+  role: 'user' | 'assistant' | 'system';
+  content: string;
+}
+
+export interface AnswerOptions {
+  maxNewTokens: number;
+  doSample: boolean;
+  temperature: number;
+  topP: number;
+  topK: number;
+  repetitionPenalty: number;
+  /** Texts that end the answer; they are not part of it. */
+  stop: string[];
+  seed: number;
+  onText(delta: string): void;
+  signal: AbortSignal;
+}
+
+export interface Answer {
+  text: string;
+  finish: 'stop' | 'length' | 'cancelled';
+  promptTokens: number;
+  newTokens: number;
+}
+
+export interface Generator {
+  generate(messages: ChatTurn[], options: AnswerOptions): Promise<Answer>;
+  /** Continues text as it is, without a template. */
+  generateRaw(prompt: string, options: AnswerOptions): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+async function openForInference(args: TrainArgs) {
+  const notes: string[] = [];
+  const note = (text: string) => notes.push(text);
+  const base = await openBase(args, 'infer', { env: process.env, note });
+  const { decoder } = await openDecoder(args, base, 'infer', note);
+  await base.weights.close();
+  return { base, decoder };
+}
+
+export async function openGenerator(args: TrainArgs): Promise<Generator> {
+  const { base, decoder } = await openForInference(args);
+  const { tokenizer } = base;
+  const answer = async (prompt: number[], stopIds: number[], options: AnswerOptions): Promise<Answer> => {
+    const stream = new StreamDecoder(tokenizer, {
+      stop: options.stop,
+      skipSpecialTokens: args.skip_special_tokens,
+    });
+    const random = seededRandom(options.seed);
+    let text = '';
+    const tell = (delta: string) => {
+      text += delta;
+      if (delta) options.onText(delta);
+    };
+    const [{ ids, finish }] = await generateTokens(decoder, [prompt], {
+      ...options,
+      stopIds,
+      random: () => random.next(),
+      onToken: (_row, id) => {
+        const { text: delta, stopped } = stream.push(id);
+        tell(delta);
+        return !stopped;
+      },
+    });
+    tell(stream.finish());
+    return { text, finish, promptTokens: prompt.length, newTokens: ids.length };
+  };
+  return {
+    generate(messages, options) {
+      const template = templateOf(args, base);
+      return answer(promptOf(messages, template), template.stopIds, options);
+    },
+    generateRaw(prompt, options) {
+      const ids = tokenizer.encode(prompt);
+      const start = tokenizer.addsBos && tokenizer.bosId !== null ? [tokenizer.bosId, ...ids] : ids;
+      return answer(start, tokenizer.eosId === null ? [] : [tokenizer.eosId], options);
+    },
+    close: () => decoder.backend.dispose(),
+  };
+}
+
+export interface Scorer {
+  /** Per row, the log-probability of each label as the whole answer, in nats. */
+  scoreLabels(
+    rows: { messages: ChatTurn[] }[],
+    labels: string[],
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<Float64Array[]>;
+  close(): Promise<void>;
+}
+
+export async function openScorer(args: TrainArgs): Promise<Scorer> {
+  const { base, decoder } = await openForInference(args);
+  const template = templateOf(args, base);
+  return {
+    async scoreLabels(rows, labels, onProgress) {
+      const candidates = rows.flatMap(({ messages }, row) =>
+        labels.map((label, column) => {
+          const prompt = promptOf(messages, template);
+          const turns: Message[] = [
+            { role: 'user', content: '' },
+            { role: 'assistant', content: label },
+          ];
+          const { answer } = template.encodeOneTurn(turns, '', '');
+          return { row, column, ids: [...prompt, ...answer], from: prompt.length };
+        }),
+      );
+      // Neighbours of like length share a batch.
+      candidates.sort((a, b) => a.ids.length - b.ids.length);
+      const scores = rows.map(() => new Float64Array(labels.length));
+      const size = args.per_device_eval_batch_size;
+      for (let at = 0; at < candidates.length; at += size) {
+        const part = candidates.slice(at, at + size);
+        const batch = packBatch(
+          part.map(({ ids, from }) => ({
+            inputIds: Int32Array.from(ids),
+            labels: Int32Array.from(ids, (id, i) => (i < from ? IGNORE_INDEX : id)),
+          })),
+        );
+        const { nll } = await decoder.head.evaluate(await decoder.forward(batch), batch.targets, false);
+        part.forEach(({ row, column }, i) => {
+          for (let j = batch.labelStart[i]; j < batch.labelStart[i + 1]; j++) scores[row][column] -= nll[j];
+        });
+        onProgress?.(Math.min(at + size, candidates.length), candidates.length);
+      }
+      return scores;
+    },
+    close: () => decoder.backend.dispose(),
+  };
+}
+
+function promptOf(messages: readonly ChatTurn[], template: ReturnType<typeof templateOf>): number[] {
+  const system = messages[0]?.role === 'system' ? messages[0].content : '';
+  const turns = messages.filter((m, i) => !(i === 0 && m.role === 'system'));
+  const alternates = turns.every((m, i) => m.role === (i % 2 === 0 ? 'user' : 'assistant'));
+  if (!alternates || turns.length % 2 === 0)
+    throw new FactoryError({
+      code: 'CLI_USAGE',
+      message: `a conversation of roles ${messages.map((m) => m.role).join(', ')}: expected user and assistant in turn, ending with user`,
+      remedy: 'Begin with an optional system message, alternate user and assistant, and end with user.',
+    });
+  const asked: Message[] = turns.map((m) => ({
+    role: m.role === 'assistant' ? 'assistant' : 'user',
+    content: m.content,
+  }));
+  return template.encodeOneTurn([...asked, { role: 'assistant', content: '' }], system, '').prompt;
+}

@@ -1,0 +1,72 @@
+// In: the model arguments. Out: the base model's folder, config and weights, and its tokenizer. Nothing is computed yet.
+import { join } from 'node:path';
+import { readModelConfig } from '#factory/model/config.ts';
+import { initialWeights } from '#factory/model/initial-weights.ts';
+import { openModel } from '#factory/model/open-model.ts';
+import { applyRopeScaling } from '#factory/model/rope.ts';
+import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
+import type { TextTokenizer } from '#factory/records/tokenizer.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { openTokenizer } from '#factory/tokens/tokenizer.ts';
+
+export interface Base {
+  dir: string;
+  config: ModelConfig;
+  weights: WeightSource;
+  tokenizer: TextTokenizer;
+  generationConfig: Record<string, unknown>;
+}
+
+export interface BaseDeps {
+  env: Readonly<Record<string, string | undefined>>;
+  note(text: string): void;
+  signal?: AbortSignal;
+}
+
+export async function openBase(args: TrainArgs, use: 'train' | 'infer', deps: BaseDeps): Promise<Base> {
+  const { env, note, signal } = deps;
+  if (args.train_from_scratch) {
+    const dir = args.model_name_or_path;
+    const config = scaled(await readModelConfig(dir), args, use, note);
+    const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
+    return { dir, config, weights: initialWeights(config, args.seed), tokenizer, generationConfig: {} };
+  }
+  let shown = -1;
+  const model = await openModel(args.model_name_or_path, {
+    revision: args.model_revision,
+    cacheDir: args.cache_dir ?? defaultCache(env),
+    token: args.hf_hub_token ?? env.HF_TOKEN,
+    offline: isTrue(env.HF_HUB_OFFLINE) || isTrue(env.TRANSFORMERS_OFFLINE),
+    signal,
+    onProgress: ({ file, totalDoneBytes, totalBytes }) => {
+      const percent = Math.floor((10 * totalDoneBytes) / Math.max(1, totalBytes)) * 10;
+      if (percent !== shown) note(`downloading ${file}: ${percent} % of ${(totalBytes / 1e6).toFixed(0)} MB`);
+      shown = percent;
+    },
+  });
+  for (const text of model.notes) note(text);
+  const tokenizer = await openTokenizer(model.dir, { splitSpecialTokens: args.split_special_tokens });
+  return { ...model, config: scaled(model.config, args, use, note), tokenizer };
+}
+
+function scaled(
+  config: ModelConfig,
+  { rope_scaling, cutoff_len }: TrainArgs,
+  use: 'train' | 'infer',
+  note: (text: string) => void,
+): ModelConfig {
+  if (!rope_scaling) return config;
+  const applied = applyRopeScaling(config, rope_scaling, use === 'train' ? cutoff_len : null);
+  note(applied.note);
+  return applied.config;
+}
+
+const isTrue = (value: string | undefined) => /^(1|true|yes|on|y)$/i.test(value ?? '');
+
+/** Where Hugging Face's own tools keep downloads, so that they are shared. */
+function defaultCache(env: BaseDeps['env']): string {
+  const home =
+    env.HF_HOME ??
+    join(env.XDG_CACHE_HOME ?? join(env.HOME ?? env.USERPROFILE ?? '.', '.cache'), 'huggingface');
+  return env.HF_HUB_CACHE ?? join(home, 'hub');
+}

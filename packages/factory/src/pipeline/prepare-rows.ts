@@ -1,0 +1,99 @@
+// In: the data arguments, a tokenizer and a template. Out: encoded rows for training and evaluation, from the cache where
+// the same rows were encoded before, and the account of every row that was changed or left out.
+import { join } from 'node:path';
+import { contentHash } from '#factory/data/content-hash.ts';
+import type { LoadedData } from '#factory/data/load-datasets.ts';
+import { reportRows, writeIssues } from '#factory/data/report-rows.ts';
+import { FactoryError } from '#factory/errors.ts';
+import type { ChatTemplate } from '#factory/records/chat-template.ts';
+import type { EncodedDataset } from '#factory/records/encoded.ts';
+import type { Example, RowIssue } from '#factory/records/message.ts';
+import type { TextTokenizer } from '#factory/records/tokenizer.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { readTokenCache, writeTokenCache } from '#factory/store/token-cache.ts';
+import { type EncodeOptions, encodeRows, encodingFingerprint } from '#factory/tokens/encode.ts';
+
+export const ISSUES_FILE = 'row_issues.jsonl';
+
+export interface PreparedRows {
+  train: EncodedDataset | null;
+  evaluation: { name: string; dataset: EncodedDataset; examples: Example[] }[];
+  data: LoadedData;
+  /** One hash over everything that the run trains on. */
+  fingerprint: string;
+}
+
+export interface PrepareDeps {
+  tokenizer: TextTokenizer;
+  template: ChatTemplate | null;
+  cacheDir: string;
+  note(text: string): void;
+}
+
+export async function prepareRows(
+  args: TrainArgs,
+  data: LoadedData,
+  deps: PrepareDeps,
+): Promise<PreparedRows> {
+  const issues: RowIssue[] = [...data.issues];
+  const encode = async (examples: Example[], use: 'train' | 'eval') => {
+    const options: EncodeOptions = {
+      stage: args.stage,
+      template: deps.template,
+      tokenizer: deps.tokenizer,
+      cutoffLen: args.cutoff_len,
+      trainOnPrompt: args.train_on_prompt,
+      maskHistory: args.mask_history,
+      packing:
+        use === 'train'
+          ? (args.packing ?? args.stage === 'pt')
+          : args.stage === 'pt' && (args.packing ?? true),
+    };
+    const result = await encodeCached(examples, options, args, deps);
+    issues.push(...result.issues);
+    return result.dataset;
+  };
+  const train = data.train.length > 0 ? await encode(data.train, 'train') : null;
+  const names = Object.keys(data.evaluation);
+  const evaluation: PreparedRows['evaluation'] = [];
+  for (const name of names) {
+    const dataset = await encode(data.evaluation[name], 'eval');
+    evaluation.push({ name: names.length > 1 ? name : '', dataset, examples: data.evaluation[name] });
+  }
+  if (train && train.examples.length === 0)
+    throw new FactoryError({
+      code: 'DATA_NO_ROWS',
+      message: `no row of ${args.dataset.join(', ')} is left to train on: all were dropped`,
+      remedy: `Read the reasons above, mend the rows or the columns in dataset_info.json, or raise cutoff_len (${args.cutoff_len}).`,
+    });
+  deps.note(reportRows({ ...data, issues }));
+  let lines = '';
+  await writeIssues(issues, (line) => {
+    lines += line;
+  });
+  if (lines) await writeAtomic(join(args.output_dir, ISSUES_FILE), lines);
+  return { train, evaluation, data, fingerprint: train?.fingerprint ?? '' };
+}
+
+/** What the cache does not hold are the issues of encoding; they are counted in its totals. */
+async function encodeCached(
+  examples: Example[],
+  options: EncodeOptions,
+  args: TrainArgs,
+  { cacheDir, note }: PrepareDeps,
+): Promise<{ dataset: EncodedDataset; issues: RowIssue[] }> {
+  const fingerprint = encodingFingerprint(contentHash(examples), options);
+  if (!args.overwrite_cache) {
+    const cached = await readTokenCache(cacheDir, fingerprint);
+    if (cached.note) note(cached.note);
+    if (cached.dataset) {
+      const { used, truncated, dropped } = cached.dataset.totals;
+      note(`tokens taken from the cache: ${used} rows used, ${truncated} truncated, ${dropped} dropped`);
+      return { dataset: cached.dataset, issues: [] };
+    }
+  }
+  const encoded = encodeRows(examples, options, contentHash(examples));
+  await writeTokenCache(cacheDir, encoded.dataset);
+  return encoded;
+}

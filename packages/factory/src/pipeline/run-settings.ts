@@ -1,0 +1,66 @@
+// In: resolved arguments and the size of the data. Out: the numbers that the training loop runs by. Hugging Face's rules
+// for steps, warm-up and intervals.
+import { freemem } from 'node:os';
+import { makeSchedule } from '@tunesmith/engine';
+import type { IntervalStrategy, TrainArgs } from '#factory/records/train-args.ts';
+import type { Interval } from '#factory/train/intervals.ts';
+import type { TrainSettings } from '#factory/train/train.ts';
+
+/** Residuals kept by `auto`: enough for short batches to skip recomputing, small beside the weights of a 0.5B model. */
+const AUTO_RESIDUAL_BYTES = 1.5 * 2 ** 30;
+const KEEP_BUFFER_BYTES = 256 * 2 ** 20;
+
+export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSettings {
+  const totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * stepsPerEpoch);
+  // A warm-up below 1 is a share of all steps.
+  const share = args.warmup_steps > 0 && args.warmup_steps < 1 ? args.warmup_steps : args.warmup_ratio;
+  const warmupSteps = args.warmup_steps >= 1 ? Math.floor(args.warmup_steps) : Math.ceil(share * totalSteps);
+  const best = args.metric_for_best_model || 'loss';
+  const bestMetric = best.startsWith('eval_') ? best : `eval_${best}`;
+  return {
+    totalSteps,
+    stepsPerEpoch,
+    totalEpochs: totalSteps / stepsPerEpoch,
+    learningRate: makeSchedule({
+      kind: args.lr_scheduler_type,
+      learningRate: args.learning_rate,
+      warmupSteps,
+      totalSteps,
+      options: args.lr_scheduler_kwargs,
+    }),
+    weightDecay: args.weight_decay,
+    beta1: args.adam_beta1,
+    beta2: args.adam_beta2,
+    epsilon: args.adam_epsilon,
+    maxGradNorm: args.max_grad_norm,
+    seed: args.seed,
+    residualBytes: residualBytes(args),
+    log: interval('steps', args.logging_steps, totalSteps),
+    logFirstStep: args.logging_first_step,
+    save: interval(args.save_strategy, args.save_steps, totalSteps),
+    evaluate: interval(args.eval_strategy, args.eval_steps ?? args.logging_steps, totalSteps),
+    evaluateFirst: args.eval_on_start,
+    evalBatchSize: args.per_device_eval_batch_size,
+    wantAccuracy: args.compute_accuracy,
+    bestMetric,
+    greaterIsBetter: args.greater_is_better,
+    patience: args.early_stopping_steps,
+    keepBufferBytes: KEEP_BUFFER_BYTES,
+  };
+}
+
+function residualBytes({ residual_policy, disable_gradient_checkpointing }: TrainArgs): number {
+  if (residual_policy === 'recompute') return 0;
+  if (residual_policy === 'save' || disable_gradient_checkpointing) return Number.POSITIVE_INFINITY;
+  return Math.min(AUTO_RESIDUAL_BYTES, 0.3 * freemem());
+}
+
+/** Steps below 1 are a share of all steps. */
+function interval(strategy: IntervalStrategy, steps: number, totalSteps: number): Interval {
+  if (strategy === 'no') return { every: 'never' };
+  if (strategy === 'epoch') return { every: 'epoch' };
+  return {
+    every: 'steps',
+    steps: Math.max(1, steps < 1 ? Math.ceil(steps * totalSteps) : Math.floor(steps)),
+  };
+}

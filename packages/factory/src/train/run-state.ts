@@ -1,0 +1,50 @@
+// In: nothing. Out: everything besides the parameters' values that a run needs to go on as if it had never stopped. All
+// randomness is derived from the seed and the step, so no generator state is kept.
+import type { LogEntry } from '#factory/records/train-events.ts';
+
+export interface RunState {
+  /** Optimiser steps done. */
+  step: number;
+  /** Sum of step losses, and steps, since the last log entry. */
+  pendingLoss: number;
+  pendingSteps: number;
+  /** Sum of step losses of the whole run, for `train_loss`. */
+  totalLoss: number;
+  tokensSeen: number;
+  labelTokensSeen: number;
+  /** Seconds spent training, over all sittings. */
+  seconds: number;
+  logHistory: LogEntry[];
+  best: { metric: number; step: number } | null;
+  /** Evaluations in a row that did not improve the best. */
+  evaluationsWithoutGain: number;
+  /** Losses of the last steps, for the guard against divergence. */
+  recentLosses: number[];
+}
+
+export function freshState(): RunState {
+  return {
+    step: 0,
+    pendingLoss: 0,
+    pendingSteps: 0,
+    totalLoss: 0,
+    tokensSeen: 0,
+    labelTokensSeen: 0,
+    seconds: 0,
+    logHistory: [],
+    best: null,
+    evaluationsWithoutGain: 0,
+    recentLosses: [],
+  };
+}
+
+/** First and second moments per parameter, in the order of the decoder's parameters. */
+export interface Moments {
+  m: Float32Array[];
+  v: Float32Array[];
+}
+
+export function zeroMoments(parameters: readonly { value: Float32Array }[]): Moments {
+  const zeros = () => parameters.map(({ value }) => new Float32Array(value.length));
+  return { m: zeros(), v: zeros() };
+}

@@ -1,0 +1,224 @@
+// In: a decoder, encoded rows in a planned order, settings, and ports for saving and telling. Out: trained parameters, in
+// place, and the state of the run. Arguments, files, templates and terminals are unknown here.
+import { adamwStep, clipCoefficient, globalNorm } from '@tunesmith/engine';
+import { FactoryError } from '#factory/errors.ts';
+import type { Decoder } from '#factory/model/decoder.ts';
+import type { EncodedExample } from '#factory/records/encoded.ts';
+import type { LogEntry, TrainEvent } from '#factory/records/train-events.ts';
+import { DivergenceGuard } from './divergence.ts';
+import { evaluateRows } from './evaluate.ts';
+import { type Interval, isDue, isEpochEnd } from './intervals.ts';
+import type { Moments, RunState } from './run-state.ts';
+import { trainStep } from './train-step.ts';
+
+export interface TrainSettings {
+  totalSteps: number;
+  stepsPerEpoch: number;
+  totalEpochs: number;
+  learningRate(step: number): number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  maxGradNorm: number;
+  seed: number;
+  residualBytes: number;
+  log: Interval;
+  logFirstStep: boolean;
+  save: Interval;
+  evaluate: Interval;
+  evaluateFirst: boolean;
+  evalBatchSize: number;
+  wantAccuracy: boolean;
+  /** Key of an evaluation entry that ranks checkpoints, such as `eval_loss`. */
+  bestMetric: string;
+  greaterIsBetter: boolean;
+  /** Stop after this many evaluations without a better metric, or null. */
+  patience: number | null;
+  /** Freed buffers are kept up to this size for the next step. */
+  keepBufferBytes: number;
+}
+
+export interface TrainDeps {
+  decoder: Decoder;
+  /** Steps of an epoch, each a list of micro batches of row numbers. */
+  planEpoch(epoch: number): readonly (readonly (readonly number[])[])[];
+  rows: readonly EncodedExample[];
+  evaluation: readonly { name: string; rows: readonly EncodedExample[] }[];
+  state: RunState;
+  moments: Moments;
+  settings: TrainSettings;
+  /** Milliseconds, monotonic. */
+  clock(): number;
+  rssBytes(): number;
+  emit(event: TrainEvent): void;
+  /** Stores a checkpoint of the present parameters and returns its path. */
+  save(state: RunState): Promise<string>;
+  /** Answers sample prompts with the present parameters. */
+  sample?(step: number): Promise<void>;
+  signal: AbortSignal;
+}
+
+export type Stopped = 'finished' | 'interrupted' | 'early';
+
+/** Runs from `state.step` to the end. On abort it saves after the step in progress and returns `interrupted`. */
+export async function train(deps: TrainDeps): Promise<Stopped> {
+  const { decoder, state, settings, signal } = deps;
+  const guard = new DivergenceGuard(decoder.config.vocabSize, state.recentLosses);
+  let savedAt = state.step;
+  let epoch = -1;
+  let plan: ReturnType<TrainDeps['planEpoch']> = [];
+  const save = async () => {
+    const path = await deps.save(state);
+    savedAt = state.step;
+    deps.emit({ kind: 'checkpoint', step: state.step, path });
+  };
+
+  if (state.step === 0 && settings.evaluateFirst) await evaluate(deps);
+  while (state.step < settings.totalSteps) {
+    if (signal.aborted) {
+      if (savedAt !== state.step) await save();
+      return 'interrupted';
+    }
+    const now = Math.floor(state.step / settings.stepsPerEpoch);
+    if (now !== epoch) {
+      epoch = now;
+      plan = deps.planEpoch(epoch);
+    }
+    const microBatches = plan[state.step % settings.stepsPerEpoch].map((rows) =>
+      rows.map((r) => deps.rows[r]),
+    );
+    const applied = await oneStep(deps, microBatches, guard, savedAt);
+
+    const isLast = state.step === settings.totalSteps;
+    if (isDue(settings.log, state.step, settings) || (state.step === 1 && settings.logFirstStep))
+      log(deps, applied);
+    const evaluateNow = isDue(settings.evaluate, state.step, settings);
+    const isStale = evaluateNow ? await evaluate(deps) : false;
+    if (isDue(settings.save, state.step, settings) || (isLast && settings.save.every !== 'never'))
+      await save();
+    if (isStale && !isLast) {
+      if (savedAt !== state.step && settings.save.every !== 'never') await save();
+      return 'early';
+    }
+    if (isEpochEnd(state.step, settings)) decoder.backend.trim(0);
+  }
+  return 'finished';
+}
+
+interface AppliedStep {
+  gradNorm: number;
+  learningRate: number;
+}
+
+async function oneStep(
+  deps: TrainDeps,
+  microBatches: EncodedExample[][],
+  guard: DivergenceGuard,
+  savedAt: number,
+): Promise<AppliedStep> {
+  const { decoder, moments, state, settings } = deps;
+  const begun = deps.clock();
+  const learningRate = settings.learningRate(state.step);
+  const result = await trainStep(decoder, microBatches, {
+    residualBytes: settings.residualBytes,
+    dropoutKey: `${settings.seed}/${state.step}`,
+  });
+  const norm = globalNorm(decoder.parameters.map((p) => p.gradient));
+  const reason = guard.check(result.loss, norm);
+  if (reason) throw diverged(state.step + 1, reason, savedAt);
+  const scale = settings.maxGradNorm > 0 ? clipCoefficient(norm, settings.maxGradNorm) : 1;
+  const { beta1, beta2, epsilon: eps } = settings;
+  decoder.parameters.forEach(({ value, gradient, decay }, i) => {
+    const options = { lr: learningRate, beta1, beta2, eps, weightDecay: decay ? settings.weightDecay : 0 };
+    adamwStep(value, gradient, { m: moments.m[i], v: moments.v[i] }, options, state.step + 1, scale);
+  });
+  decoder.backend.trim(settings.keepBufferBytes);
+
+  const seconds = (deps.clock() - begun) / 1000;
+  state.step++;
+  state.pendingLoss += result.loss;
+  state.pendingSteps++;
+  state.totalLoss += result.loss;
+  state.tokensSeen += result.tokens;
+  state.labelTokensSeen += result.labelTokens;
+  state.seconds += seconds;
+  deps.emit({
+    kind: 'step',
+    step: state.step,
+    totalSteps: settings.totalSteps,
+    epoch: state.step / settings.stepsPerEpoch,
+    loss: result.loss,
+    gradNorm: norm,
+    learningRate,
+    tokens: result.tokens,
+    labelTokens: result.labelTokens,
+    seconds,
+    rssBytes: deps.rssBytes(),
+  });
+  return { gradNorm: norm, learningRate };
+}
+
+function entryAt({ state, settings }: TrainDeps, values: Record<string, number>): LogEntry {
+  return { step: state.step, epoch: state.step / settings.stepsPerEpoch, ...values };
+}
+
+function log(deps: TrainDeps, { gradNorm, learningRate }: AppliedStep): void {
+  const { state } = deps;
+  const entry = entryAt(deps, {
+    loss: state.pendingLoss / state.pendingSteps,
+    grad_norm: gradNorm,
+    learning_rate: learningRate,
+  });
+  state.pendingLoss = 0;
+  state.pendingSteps = 0;
+  state.logHistory.push(entry);
+  deps.emit({ kind: 'log', entry });
+}
+
+/** Evaluates, logs, updates the best metric, and returns whether patience has run out. */
+async function evaluate(deps: TrainDeps): Promise<boolean> {
+  const { decoder, state, settings } = deps;
+  if (deps.evaluation.length === 0) return false;
+  const values: Record<string, number> = {};
+  for (const { name, rows } of deps.evaluation) {
+    const begun = deps.clock();
+    const result = await evaluateRows(decoder, rows, {
+      batchSize: settings.evalBatchSize,
+      wantAccuracy: settings.wantAccuracy,
+      onProgress: (done, total) => deps.emit({ kind: 'evaluate', step: state.step, done, total }),
+    });
+    const seconds = (deps.clock() - begun) / 1000;
+    const key = (metric: string) => (name ? `eval_${name}_${metric}` : `eval_${metric}`);
+    values[key('loss')] = result.loss;
+    if (result.accuracy !== null) values[key('accuracy')] = result.accuracy;
+    values[key('runtime')] = seconds;
+    values[key('samples_per_second')] = result.rows / Math.max(seconds, 1e-9);
+    values[key('steps_per_second')] =
+      Math.ceil(result.rows / settings.evalBatchSize) / Math.max(seconds, 1e-9);
+  }
+  const entry = entryAt(deps, values);
+  state.logHistory.push(entry);
+  deps.emit({ kind: 'log', entry });
+  const metric = values[settings.bestMetric];
+  if (metric !== undefined && Number.isFinite(metric)) {
+    const isBetter =
+      !state.best || (settings.greaterIsBetter ? metric > state.best.metric : metric < state.best.metric);
+    if (isBetter) state.best = { metric, step: state.step };
+    state.evaluationsWithoutGain = isBetter ? 0 : state.evaluationsWithoutGain + 1;
+  }
+  await deps.sample?.(state.step);
+  return settings.patience !== null && state.evaluationsWithoutGain >= settings.patience;
+}
+
+function diverged(step: number, reason: string, savedAt: number): FactoryError {
+  return new FactoryError({
+    code: 'TRAIN_DIVERGED',
+    message: `step ${step}: ${reason}; the step was not applied`,
+    remedy:
+      savedAt > 0
+        ? `Lower learning_rate or max_grad_norm and start again; the checkpoint of step ${savedAt} is kept.`
+        : 'Lower learning_rate, raise warmup_steps, or check the data, and start again.',
+    details: { step, savedAt },
+  });
+}
