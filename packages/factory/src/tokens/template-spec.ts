@@ -47,6 +47,8 @@ export interface TemplateSpec {
   kind?: TemplateKind;
   /** v0.6.3 only: before every user turn but the first. */
   separator?: Slots;
-  /** v0.6.3 only: the system slots are written even without system text. */
+  /** The system slots are written even without system text (v0.6.3, and chat templates with a fixed header). */
   forceSystem?: boolean;
+  /** Roles whose content loses white space at both ends, as the tokenizer's own chat template has it. */
+  trimmed?: readonly ('system' | 'user' | 'assistant')[];
 }
