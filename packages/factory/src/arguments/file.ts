@@ -37,6 +37,7 @@ function readYaml(path: string, text: string): Setting[] {
   const lines = new LineCounter();
   let plain: unknown;
   let contents: unknown;
+  let problem: string | undefined;
   try {
     const document = parseDocument(text, {
       uniqueKeys: false,
@@ -44,13 +45,14 @@ function readYaml(path: string, text: string): Setting[] {
       lineCounter: lines,
       logLevel: 'error',
     });
-    const problem = document.errors[0];
-    if (problem !== undefined) throw new Error(problem.message.split('\n')[0]);
+    problem = document.errors[0]?.message.split('\n')[0];
     contents = document.contents;
-    plain = document.toJS({ maxAliasCount: 100 });
+    plain = problem === undefined ? document.toJS({ maxAliasCount: 100 }) : null;
   } catch (cause) {
+    // Aliases without a target or too many of them, and nesting that is too deep.
     throw bad(path, `it is not YAML (${cause instanceof Error ? cause.message : String(cause)})`, cause);
   }
+  if (problem !== undefined) throw bad(path, `it is not YAML (${problem})`);
   if (plain === null || plain === undefined) return [];
   if (!isMap(contents) || typeof plain !== 'object')
     throw bad(path, 'expected one mapping of keys at the top');

@@ -86,6 +86,58 @@ describe('the two commands that users copy', () => {
   });
 });
 
+describe('the usual LoRA recipe in YAML', () => {
+  it('is understood, and every key without an effect is named', () => {
+    const { args, notes } = yaml(
+      `trust_remote_code: true
+stage: sft
+finetuning_type: lora
+lora_rank: 8
+lora_target: all
+template: qwen3_nothink
+cutoff_len: 2048
+max_samples: 1000
+preprocessing_num_workers: 16
+dataloader_num_workers: 4
+logging_steps: 10
+save_steps: 500
+plot_loss: true
+overwrite_output_dir: true
+save_only_model: false
+report_to: none  # choices: [none, wandb]
+per_device_train_batch_size: 1
+gradient_accumulation_steps: 8
+learning_rate: 1.0e-4
+num_train_epochs: 3.0
+lr_scheduler_type: cosine
+warmup_ratio: 0.1
+bf16: true
+ddp_timeout: 180000000
+resume_from_checkpoint: null
+val_size: 0.1
+eval_strategy: steps
+eval_steps: 500
+`,
+    );
+    expect(args).toMatchObject({
+      learning_rate: 1e-4,
+      resume_from_checkpoint: null,
+      do_eval: true,
+      eval_steps: 500,
+    });
+    expect(notes.map((note) => `${note.kind} ${note.key}`)).toEqual([
+      'no_effect trust_remote_code',
+      'no_effect preprocessing_num_workers',
+      'no_effect dataloader_num_workers',
+      'no_effect ddp_timeout',
+      'derived lora_alpha',
+      'translated warmup_steps',
+      'derived do_eval',
+      'info bf16',
+    ]);
+  });
+});
+
 describe('forms', () => {
   it.each([['--lora_rank 16'], ['--lora-rank 16'], ['--lora_rank=16'], ['lora_rank=16'], ['-lora_rank 16']])(
     'reads %s',

@@ -1,6 +1,6 @@
 // In: nothing. Out: the resolved arguments of a training run: every key that training acts on, with its final type.
 // Names, meanings and defaults are LLaMA-Factory's and Hugging Face's; the table that parses, translates or refuses
-// every other known key is argument-table.ts.
+// every other known key is arguments/table.ts.
 
 export type Stage = 'pt' | 'sft';
 export type FinetuningType = 'lora' | 'freeze' | 'full';
