@@ -24,9 +24,12 @@ export function deriveArgs(
     args.lora_alpha = 2 * (args.lora_rank ?? 0);
     if (args.finetuning_type === 'lora') say('lora_alpha', `lora_alpha = ${args.lora_alpha} (2 x lora_rank)`);
   }
-  if (args.packing === null) {
-    args.packing = args.stage === 'pt';
-    if (args.packing) say('packing', 'packing = true, the default of stage pt');
+  // The value stays null: as in LLaMA-Factory, only a written `true` takes one token off cutoff_len.
+  if (args.packing === null && args.stage === 'pt') {
+    say(
+      'packing',
+      'texts are packed into full sequences, the default of stage pt; packing: false keeps them apart',
+    );
   }
   deriveSteps(args, isGiven, say);
   deriveEvaluation(args, isGiven, say);

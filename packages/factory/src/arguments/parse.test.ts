@@ -80,7 +80,7 @@ describe('the two commands that users copy', () => {
       num_train_epochs: 3,
       fp16: true,
       cutoff_len: 2048,
-      packing: false,
+      packing: null,
     });
     expect(notes.map((note) => note.key)).toEqual(['lora_alpha', 'fp16']);
   });
@@ -374,7 +374,8 @@ describe('derived values', () => {
   it.each([
     ['--lora_rank 32', { lora_alpha: 64 }],
     ['--lora_rank 32 --lora_alpha 5', { lora_alpha: 5 }],
-    ['--stage pt', { packing: true }],
+    ['--stage pt', { packing: null }],
+    ['--stage pt --packing', { packing: true }],
     ['--stage pt --packing false', { packing: false }],
     [
       '',
@@ -405,6 +406,7 @@ describe('derived values', () => {
       /num_train_epochs gives way to max_steps 5/,
     );
     expect(texts(flags('--finetuning_type full --lora_rank 4'))).toMatch(/lora_rank has no effect: .*lora/);
+    expect(texts(flags('--stage pt'))).toMatch(/packed into full sequences/);
     expect(texts(flags('--val_size 0.1'))).toMatch(/nothing evaluates them/);
     expect(texts(parse(BASE.slice(0, 5)))).toMatch(/output_dir = trainer_output/);
   });
