@@ -78,21 +78,26 @@ export async function readTrainerState(dir: string): Promise<TrainerState> {
   } catch (error) {
     throw diskError(error, 'read', path);
   }
+  const state = parseState(text);
+  if (typeof state !== 'string') return state;
+  throw new FactoryError({
+    code: 'STORE_CHECKPOINT_DAMAGED',
+    message: `${path}: expected a trainer state with global_step and log_history, found: ${state}`,
+    remedy: 'Resume from another checkpoint, or delete this folder.',
+    details: { path },
+  });
+}
+
+/** The state, or what is wrong with the text. */
+function parseState(text: string): TrainerState | string {
   try {
     // Python writes NaN and Infinity as bare words.
     const value = JSON.parse(
       text.replace(/(?<=[:[,]\s*)(NaN|-?Infinity)(?=\s*[,\]}])/g, 'null'),
     ) as TrainerState | null;
-    if (Number.isSafeInteger(value?.global_step) && Array.isArray(value?.log_history))
-      return value as TrainerState;
-    throw new SyntaxError('global_step or log_history is missing');
+    const isState = Number.isSafeInteger(value?.global_step) && Array.isArray(value?.log_history);
+    return isState ? (value as TrainerState) : 'one of them is missing';
   } catch (error) {
-    throw new FactoryError({
-      code: 'STORE_CHECKPOINT_DAMAGED',
-      message: `${path}: expected a trainer state with global_step and log_history, found: ${(error as Error).message}`,
-      remedy: 'Resume from another checkpoint, or delete this folder.',
-      details: { path },
-      cause: error,
-    });
+    return (error as Error).message;
   }
 }
