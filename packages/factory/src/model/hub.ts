@@ -80,11 +80,13 @@ async function listModel(id: string, revision: string, options: HubOptions): Pro
   const { listFiles, modelInfo } = await import('@huggingface/hub');
   const hubUrl = options.hubUrl ?? HUB_URL;
   const request = options.fetch ?? fetch;
-  const common = {
-    hubUrl,
-    fetch: ((input, init) => request(input, { ...init, signal: options.signal })) as typeof fetch,
-    ...(options.token ? { accessToken: options.token } : {}),
+  // The token goes on here and not through the library, which takes tokens of huggingface.co only and no mirror's.
+  const send: typeof fetch = (input, init) => {
+    const headers = new Headers(init?.headers);
+    if (options.token) headers.set('Authorization', `Bearer ${options.token}`);
+    return request(input, { ...init, headers, signal: options.signal });
   };
+  const common = { hubUrl, fetch: send };
   try {
     const { sha: commit } = await modelInfo({ ...common, name: id, revision, additionalFields: ['sha'] });
     if (!isCommit(commit)) throw downloadError(new Error(`no commit in the answer`), id);

@@ -5,13 +5,14 @@ import type { FileHandle } from 'node:fs/promises';
 import { FactoryError } from '#factory/errors.ts';
 
 /** Bits per element of every dtype that the format knows. */
+// biome-ignore format: one line per width
 const DTYPE_BITS = {
   F4: 4, F6_E2M3: 6, F6_E3M2: 6,
   BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8,
   I16: 16, U16: 16, F16: 16, BF16: 16,
   I32: 32, U32: 32, F32: 32,
   C64: 64, F64: 64, I64: 64, U64: 64,
-} as const; // biome-ignore format: one line per width
+} as const;
 export type SafetensorsDtype = keyof typeof DTYPE_BITS;
 
 export interface SafetensorsEntry {
