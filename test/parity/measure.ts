@@ -1,0 +1,108 @@
+// In: a decoder and rows. Out: the figures that the references hold: logits, losses, gradients and training curves; and how
+// far two arrays are apart.
+import { adamwStep, clipCoefficient, globalNorm } from '@tunesmith/engine';
+import type { Decoder } from '../../packages/factory/src/model/decoder.ts';
+import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
+import type { EncodedExample } from '../../packages/factory/src/records/encoded.ts';
+import { zeroMoments } from '../../packages/factory/src/train/run-state.ts';
+import { trainStep } from '../../packages/factory/src/train/train-step.ts';
+
+/** Room for the residuals of every layer, or of none. */
+export const RESIDUALS = { save: 2 ** 40, recompute: 0 } as const;
+type Residuals = keyof typeof RESIDUALS;
+
+/** ‖ours − theirs‖ / ‖theirs‖, infinite where lengths differ or a value is NaN. */
+export function apart(ours: ArrayLike<number>, theirs: ArrayLike<number>): number {
+  if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
+  let difference = 0;
+  let size = 0;
+  for (let i = 0; i < theirs.length; i++) {
+    difference += (ours[i] - theirs[i]) ** 2;
+    size += theirs[i] ** 2;
+  }
+  const error = difference === 0 ? 0 : Math.sqrt(difference / size);
+  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+}
+
+/** The largest `apart` of numbers taken one by one. */
+export function worstApart(ours: readonly number[], theirs: readonly number[]): number {
+  if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
+  return Math.max(...theirs.map((value, i) => apart([ours[i]], [value])));
+}
+
+/** Logits [row][position][vocab] at every position of each row. */
+export async function allLogits(decoder: Decoder, rows: readonly (readonly number[])[]) {
+  const batch = packBatch(unlabelled(rows));
+  const labelIndex = Int32Array.from(batch.ids.keys());
+  const h = await decoder.forward({ ...batch, labelIndex });
+  const { vocabSize } = decoder.config;
+  const logits = await decoder.head.logits(h, labelIndex.length);
+  let at = 0;
+  return rows.map((row) => row.map(() => logits.slice(at * vocabSize, ++at * vocabSize)));
+}
+
+/** −log p of every token of each row but the first, [row][length − 1]. */
+export async function tokenLosses(decoder: Decoder, rows: readonly (readonly number[])[]) {
+  const batch = packBatch(
+    rows.map((ids) => ({ inputIds: Int32Array.from(ids), labels: Int32Array.from(ids) })),
+  );
+  const { nll } = await decoder.head.evaluate(await decoder.forward(batch), batch.targets, false);
+  return rows.map((_, row) => [...nll.subarray(batch.labelStart[row], batch.labelStart[row + 1])]);
+}
+
+function unlabelled(rows: readonly (readonly number[])[]): EncodedExample[] {
+  return rows.map((ids) => ({
+    inputIds: Int32Array.from(ids),
+    labels: new Int32Array(ids.length).fill(-100),
+  }));
+}
+
+/** Loss and a copy of every gradient by parameter name. */
+export async function gradientsOf(
+  decoder: Decoder,
+  microBatches: readonly (readonly EncodedExample[])[],
+  residuals: Residuals,
+) {
+  const options = { residualBytes: RESIDUALS[residuals], dropoutKey: 'parity' };
+  const { loss } = await trainStep(decoder, microBatches, options);
+  return { loss, gradients: new Map(decoder.parameters.map((p) => [p.name, p.gradient.slice()])) };
+}
+
+export interface CurveOptions {
+  steps: number;
+  learningRate(step: number): number;
+  weightDecay: number;
+  /** Norms and biases are spared, as in Hugging Face's Trainer. */
+  sparesNorms: boolean;
+  /** 0 for none. */
+  maxGradNorm: number;
+}
+
+/** Trains `steps` steps on one batch: losses before each step and after the last, and gradient norms before clipping. */
+export async function trainCurve(
+  decoder: Decoder,
+  examples: readonly EncodedExample[],
+  { steps, learningRate, weightDecay, sparesNorms, maxGradNorm }: CurveOptions,
+) {
+  const moments = zeroMoments(decoder.parameters);
+  const loss: number[] = [];
+  const gradNorm: number[] = [];
+  for (let step = 0; ; step++) {
+    const options = { residualBytes: RESIDUALS.save, dropoutKey: `${step}` };
+    loss.push((await trainStep(decoder, [examples], options)).loss);
+    if (step === steps) return { loss, gradNorm };
+    const norm = globalNorm(decoder.parameters.map((p) => p.gradient));
+    gradNorm.push(norm);
+    const scale = maxGradNorm > 0 ? clipCoefficient(norm, maxGradNorm) : 1;
+    decoder.parameters.forEach(({ value, gradient, decay }, i) => {
+      const rate = {
+        lr: learningRate(step),
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weightDecay: decay || !sparesNorms ? weightDecay : 0,
+      };
+      adamwStep(value, gradient, { m: moments.m[i], v: moments.v[i] }, rate, step + 1, scale);
+    });
+  }
+}
