@@ -6,7 +6,7 @@ import { IGNORE_INDEX } from '#factory/records/encoded.ts';
 import type { Message } from '#factory/records/message.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { StreamDecoder } from '#factory/tokens/stream-decoder.ts';
+import { streamDecoder } from '#factory/tokens/stream-decoder.ts';
 import { templateOf } from './choose-template.ts';
 import { openBase } from './open-base.ts';
 import { openDecoder } from './open-decoder.ts';
@@ -57,8 +57,8 @@ export async function openGenerator(args: TrainArgs): Promise<Generator> {
   const { base, decoder } = await openForInference(args);
   const { tokenizer } = base;
   const answer = async (prompt: number[], stopIds: number[], options: AnswerOptions): Promise<Answer> => {
-    const stream = new StreamDecoder(tokenizer, {
-      stop: options.stop,
+    const stream = streamDecoder(tokenizer, {
+      stopWords: options.stop,
       skipSpecialTokens: args.skip_special_tokens,
     });
     const random = seededRandom(options.seed);
@@ -72,12 +72,12 @@ export async function openGenerator(args: TrainArgs): Promise<Generator> {
       stopIds,
       random: () => random.next(),
       onToken: (_row, id) => {
-        const { text: delta, stopped } = stream.push(id);
+        const { text: delta, stop } = stream.push(id);
         tell(delta);
-        return !stopped;
+        return stop === null;
       },
     });
-    tell(stream.finish());
+    tell(stream.end().text);
     return { text, finish, promptTokens: prompt.length, newTokens: ids.length };
   };
   return {

@@ -1,7 +1,6 @@
 // In: the data arguments, a tokenizer and a template. Out: encoded rows for training and evaluation, from the cache where
 // the same rows were encoded before, and the account of every row that was changed or left out.
 import { join } from 'node:path';
-import { contentHash } from '#factory/data/content-hash.ts';
 import type { LoadedData } from '#factory/data/load-datasets.ts';
 import { reportRows, writeIssues } from '#factory/data/report-rows.ts';
 import { FactoryError } from '#factory/errors.ts';
@@ -45,10 +44,9 @@ export async function prepareRows(
       cutoffLen: args.cutoff_len,
       trainOnPrompt: args.train_on_prompt,
       maskHistory: args.mask_history,
-      packing:
-        use === 'train'
-          ? (args.packing ?? args.stage === 'pt')
-          : args.stage === 'pt' && (args.packing ?? true),
+      // Packing joins rows to train on them; to score rows one by one they stay apart.
+      packing: use === 'eval' && args.stage === 'sft' ? false : args.packing,
+      groupRows: args.preprocessing_batch_size,
     };
     const result = await encodeCached(examples, options, args, deps);
     issues.push(...result.issues);
@@ -83,7 +81,7 @@ async function encodeCached(
   args: TrainArgs,
   { cacheDir, note }: PrepareDeps,
 ): Promise<{ dataset: EncodedDataset; issues: RowIssue[] }> {
-  const fingerprint = encodingFingerprint(contentHash(examples), options);
+  const fingerprint = encodingFingerprint(examples, options);
   if (!args.overwrite_cache) {
     const cached = await readTokenCache(cacheDir, fingerprint);
     if (cached.note) note(cached.note);
@@ -93,7 +91,7 @@ async function encodeCached(
       return { dataset: cached.dataset, issues: [] };
     }
   }
-  const encoded = encodeRows(examples, options, contentHash(examples));
+  const encoded = encodeRows(examples, options);
   await writeTokenCache(cacheDir, encoded.dataset);
   return encoded;
 }

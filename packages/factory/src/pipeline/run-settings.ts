@@ -26,7 +26,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
       learningRate: args.learning_rate,
       warmupSteps,
       totalSteps,
-      options: args.lr_scheduler_kwargs,
+      options: scheduleOptions(args, totalSteps - warmupSteps),
     }),
     weightDecay: args.weight_decay,
     beta1: args.adam_beta1,
@@ -47,6 +47,14 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
     patience: args.early_stopping_steps,
     keepBufferBytes: KEEP_BUFFER_BYTES,
   };
+}
+
+/** LLaMA-Factory's default for warmup_stable_decay: a third of the steps after the warm-up stable, the rest decaying. */
+function scheduleOptions(args: TrainArgs, rest: number): TrainArgs['lr_scheduler_kwargs'] {
+  const given = args.lr_scheduler_kwargs;
+  if (args.lr_scheduler_type !== 'warmup_stable_decay' || given.num_decay_steps !== undefined) return given;
+  const stable = Math.floor(rest / 3);
+  return { ...given, num_decay_steps: rest - stable };
 }
 
 function residualBytes({ residual_policy, disable_gradient_checkpointing }: TrainArgs): number {
