@@ -30,7 +30,7 @@ export function notePlaceholders(dataset: string, examples: readonly Example[]):
     for (const name of found) if (names.size < 100) names.add(name);
   }
   if (count === 0) return [];
-  const text = `${count} rows hold placeholders such as ${listNames([...names], 4)}: replace them, or the model learns the braces`;
+  const text = `rows with placeholders: ${count}, such as ${listNames([...names], 4)}: replace them, or the model learns the braces`;
   return [{ dataset, kind: 'placeholders', count, text }];
 }
 

@@ -307,9 +307,9 @@ describe('report', () => {
     expect(reportRows(data).replaceAll(root, '')).toMatchInlineSnapshot(`
       "data set     use    read  used  repaired  dropped  duplicate
       report.json  train     6     3         0        3          1
-      report.json: 1 rows hold placeholders such as "{{name}}": replace them, or the model learns the braces
+      report.json: rows with placeholders: 1, such as "{{name}}": replace them, or the model learns the braces
       report.json: format found from the columns: alpaca (prompt=instruction, response=output)
-      report.json: 1 rows repeat the content of an earlier row
+      report.json: rows that repeat the content of an earlier row: 1
       dropped:
         2 × wrong_type: a value has the wrong type
           /report.json row 5, output: expected a string, found the number 7

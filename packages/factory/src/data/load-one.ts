@@ -34,7 +34,7 @@ export interface LoadedDataset {
   notes: DatasetNote[];
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   stage: Stage;
   use: DatasetTotals['use'];
   maxSamples: number | null;
@@ -132,7 +132,11 @@ function notesOf(
     note('format', totals.read, `format found from the columns: ${entry.formatting} (${mapping})`);
   }
   if (totals.duplicate > 0) {
-    note('duplicates', totals.duplicate, `${totals.duplicate} rows repeat the content of an earlier row`);
+    note(
+      'duplicates',
+      totals.duplicate,
+      `rows that repeat the content of an earlier row: ${totals.duplicate}`,
+    );
   }
   if (stage === 'pt' && columns.response !== null) {
     note(

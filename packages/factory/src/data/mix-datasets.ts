@@ -4,7 +4,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { DataArgs } from '#factory/records/train-args.ts';
 
-export interface MixOptions {
+interface MixOptions {
   strategy: DataArgs['mix_strategy'];
   probs: number[] | null;
   seed: number;
