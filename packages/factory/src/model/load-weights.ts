@@ -54,11 +54,11 @@ function toStored(tensor: WeightTensor, options: LoadOptions): { weight: StoredW
     if (options.edit(name, values)) return f32(values);
   }
   if (options.isTrained(name) || shape.length < 2) return f32(toFloat32(tensor));
-  if (dtype === 'F16') return f16(data as Uint16Array);
-  if (dtype === 'F32' && !options.halfStorage) return f32(data as Float32Array);
+  if (dtype === 'F16') return f16(finiteHalves(name, data as Uint16Array));
+  if (dtype === 'F32' && !options.halfStorage) return f32(toFloat32(tensor));
   const half =
     dtype === 'F32' ? f32ToF16Checked(data as Float32Array) : bf16ToF16Checked(data as Uint16Array);
-  return half.overflowed > 0 ? f32(toFloat32(tensor), true) : f16(half.data);
+  return half.overflowed > 0 ? f32(toFloat32(tensor), true) : f16(finiteHalves(name, half.data));
 }
 
 /** The values of a checkpoint tensor as float32; NaN or infinity is refused, because training on it cannot work. */
@@ -69,13 +69,22 @@ function toFloat32({ name, dtype, data }: WeightTensor): Float32Array {
       : dtype === 'F16'
         ? f16ToF32(data as Uint16Array)
         : bf16ToF32(data as Uint16Array);
-  for (let i = 0; i < values.length; i++) {
-    if (Number.isFinite(values[i])) continue;
-    throw new FactoryError({
-      code: 'MODEL_BAD_FILE',
-      message: `tensor ${name}: element ${i} is ${values[i]}, expected a finite number`,
-      remedy: 'Download the checkpoint again, or choose one that was saved without NaN or infinity.',
-    });
-  }
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i])) throw notFinite(name, i, values[i]);
   return values;
+}
+
+/** The same check on f16 patterns, which are infinite or NaN where all bits of the exponent are set. */
+function finiteHalves(name: string, patterns: Uint16Array): Uint16Array {
+  for (let i = 0; i < patterns.length; i++)
+    if ((patterns[i] & 0x7c00) === 0x7c00) throw notFinite(name, i, f16ToF32(patterns.subarray(i, i + 1))[0]);
+  return patterns;
+}
+
+function notFinite(name: string, index: number, found: number): FactoryError {
+  return new FactoryError({
+    code: 'MODEL_BAD_FILE',
+    message: `tensor ${name}: element ${index} is ${found}, expected a finite number`,
+    remedy: 'Download the checkpoint again, or choose one that was saved without NaN or infinity.',
+  });
 }

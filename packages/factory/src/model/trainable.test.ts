@@ -1,0 +1,118 @@
+// Which tensors and modules are trained, by LLaMA-Factory's and PEFT's rules.
+import { describe, expect, test } from 'vitest';
+import { expectedTensors } from './expected-tensors.ts';
+import { tinyConfig } from './fixtures/tiny-decoder.ts';
+import { selectTrainable } from './trainable.ts';
+
+const config = tinyConfig({ num_hidden_layers: 3 });
+const names = [...expectedTensors(config).keys()];
+const inLayers = (...layers: number[]) =>
+  names.filter((n) => layers.some((i) => n.startsWith(`model.layers.${i}.`)));
+
+type Args = Parameters<typeof selectTrainable>[1];
+const defaults: Args = {
+  finetuning_type: 'freeze',
+  freeze_trainable_layers: 2,
+  freeze_trainable_modules: ['all'],
+  freeze_extra_modules: [],
+  lora_target: ['all'],
+};
+const select = (args: Partial<Args>, of = config) => selectTrainable(of, { ...defaults, ...args });
+const tensors = (args: Partial<Args>) => [...select(args).tensors];
+
+test('full tuning trains every tensor', () => {
+  expect(tensors({ finetuning_type: 'full' })).toEqual(names);
+});
+
+describe('freeze', () => {
+  test.each([
+    [1, [2]],
+    [2, [1, 2]],
+    [9, [0, 1, 2]],
+    [-1, [0]],
+    [-2, [0, 1]],
+    [-9, [0, 1, 2]],
+  ])('%i layers are layers %j', (n, layers) => {
+    const { tensors: chosen, loraModules } = select({ freeze_trainable_layers: n });
+    expect([...chosen]).toEqual(inLayers(...layers));
+    expect(loraModules).toEqual([]);
+  });
+
+  test('0 layers is an error', () => {
+    expect(() => select({ freeze_trainable_layers: 0 })).toThrow(
+      expect.objectContaining({ code: 'TRAIN_NOTHING_TRAINABLE' }),
+    );
+  });
+
+  test('modules narrow the layers', () => {
+    expect(tensors({ freeze_trainable_layers: 1, freeze_trainable_modules: ['mlp'] })).toEqual(
+      inLayers(2).filter((n) => n.includes('.mlp.')),
+    );
+    expect(
+      tensors({ freeze_trainable_layers: 1, freeze_trainable_modules: ['self_attn', 'input_layernorm'] }),
+    ).toEqual(inLayers(2).filter((n) => /self_attn|input_layernorm/.test(n)));
+  });
+
+  test('extra modules outside the layers join', () => {
+    const base = inLayers(1, 2);
+    expect(tensors({ freeze_extra_modules: ['embed_tokens'] }).sort()).toEqual(
+      [...base, 'model.embed_tokens.weight'].sort(),
+    );
+    expect(tensors({ freeze_extra_modules: ['norm', 'lm_head'] }).sort()).toEqual(
+      [...base, 'lm_head.weight', 'model.norm.weight'].sort(),
+    );
+  });
+
+  test.each([
+    ['freeze_trainable_modules', 'self_atn', 'did you mean self_attn?'],
+    ['freeze_extra_modules', 'embed_token', 'did you mean embed_tokens?'],
+  ])('%s: an unknown name is an error with the nearest one', (key, name, hint) => {
+    expect(() => select({ [key]: [name] })).toThrow(
+      expect.objectContaining({
+        code: 'ARGS_BAD_VALUE',
+        message: expect.stringContaining(hint),
+        remedy: expect.stringContaining(key),
+      }),
+    );
+  });
+});
+
+describe('lora', () => {
+  const modules = (lora_target: string[], of = config) =>
+    select({ finetuning_type: 'lora', lora_target }, of).loraModules;
+
+  test('all means every linear module of the layers and not the head', () => {
+    const all = modules(['all']);
+    expect(all).toHaveLength(3 * 7);
+    expect(new Set(all.map((m) => m.split('.').at(-1)))).toEqual(
+      new Set(['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']),
+    );
+    expect(select({ finetuning_type: 'lora' }).tensors.size).toBe(0);
+  });
+
+  test('names match the end of a path or all of it, in layer order', () => {
+    expect(modules(['v_proj', 'q_proj'])).toEqual(
+      [0, 1, 2].flatMap((i) => ['q_proj', 'v_proj'].map((m) => `model.layers.${i}.self_attn.${m}`)),
+    );
+    expect(modules(['model.layers.1.mlp.up_proj'])).toEqual(['model.layers.1.mlp.up_proj']);
+    expect(modules(['mlp.down_proj'])).toHaveLength(3);
+  });
+
+  test('biases of a module do not make it twice', () => {
+    expect(modules(['q_proj'], tinyConfig({ attention_bias: true }))).toHaveLength(2);
+  });
+
+  test.each([
+    ['q_prj', '(did you mean q_proj?)'],
+    ['proj', '(did you mean q_proj?)'],
+    ['W_pack', ''],
+  ])('an unknown name %s is an error', (name, hint) => {
+    expect(() => modules(['v_proj', name])).toThrow(
+      expect.objectContaining({
+        code: 'ARGS_BAD_VALUE',
+        message: `lora_target: no module of this model is named ${name}${hint && ` ${hint}`}`,
+        remedy: expect.stringContaining('q_proj'),
+      }),
+    );
+  });
+});
