@@ -13,8 +13,6 @@ export interface TextTokenizer {
   readonly padId: number | null;
   /** True when the tokenizer itself puts bos before text (`add_bos_token`, or its post-processor does). */
   readonly addsBos: boolean;
-  /** What the tokenizer's own post-processor gives for the empty text: nothing, or bos. */
-  readonly emptyTextIds?: readonly number[];
   /** One more than the largest id. */
   readonly size: number;
   /** The Jinja chat template of tokenizer_config.json or chat_template.jinja, or null. */

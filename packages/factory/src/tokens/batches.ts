@@ -23,7 +23,7 @@ const STEPS_PER_CHUNK = 50;
 
 /**
  * Steps → micro batches → row indices. Every row occurs exactly once per epoch (fewer with dropLast); the same options
- * give the same plan. In epoch 0 the step with the longest row comes first, so that memory runs out early or never.
+ * give the same plan. In epoch 0 the largest micro batch comes first, so that memory runs out early or never.
  */
 export function planBatches(options: BatchPlanOptions): number[][][] {
   const { lengths, perDeviceBatchSize: size, accumulation, dropLast } = options;
@@ -34,26 +34,25 @@ export function planBatches(options: BatchPlanOptions): number[][][] {
 
   const random = seededRandom(`${options.seed}/batches/${options.epoch}`);
   const rows = random.shuffle(inFileOrder);
-  const full: number[][] = [];
-  const ragged: number[][] = [];
+  // Rows that do not fill a batch are chosen at random, not by length, so that dropLast is fair.
+  const leftOver = rows.splice(rows.length - (rows.length % size));
   const chunkRows = STEPS_PER_CHUNK * size * accumulation;
+  const batches: number[][] = [];
   for (let from = 0; from < rows.length; from += chunkRows) {
     // The sort is stable, so rows of equal length stay in random order.
     const chunk = rows
       .slice(from, from + chunkRows)
       .sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
-    for (const batch of microBatches(chunk, size, dropLast))
-      (batch.length === size ? full : ragged).push(batch);
+    batches.push(...groupInto(chunk, size));
   }
-  // Neighbours in length form a step, so that its micro batches take about as long; the order of steps is random. The
-  // batch that is not full stays in the last step, as with a plain loader.
-  const steps = groupInto(full, accumulation);
-  const partial =
-    steps.length > 0 && (steps.at(-1) as number[][]).length < accumulation ? (steps.pop() ?? []) : [];
+  // Neighbours in length form a step, so that its micro batches take about as long; the order of steps is random.
+  const steps = groupInto(batches, accumulation);
+  const tail = batches.length % accumulation === 0 ? [] : (steps.pop() as number[][]);
+  if (leftOver.length > 0 && !dropLast) tail.push(leftOver);
   const ordered = random.shuffle(steps);
-  if (options.epoch === 0) moveLongestFirst(ordered, lengths);
-  const rest = [...partial, ...ragged];
-  return rest.length > 0 ? [...ordered, ...groupInto(rest, accumulation)] : ordered;
+  if (tail.length > 0) ordered.push(tail);
+  if (options.epoch === 0) moveLargestFirst(ordered, lengths);
+  return ordered;
 }
 
 /** Consecutive rows; only the last batch may be short. */
@@ -67,19 +66,28 @@ function groupInto<T>(items: readonly T[], size: number): T[][] {
   return groups;
 }
 
-function moveLongestFirst(steps: number[][][], lengths: readonly number[]): void {
-  let best = 0;
-  let longest = -1;
+/** The micro batch with the most ids, padding included, changes places with the first one. */
+function moveLargestFirst(steps: number[][][], lengths: readonly number[]): void {
+  let largest = -1;
+  let at: [number, number] = [0, 0];
   for (const [i, step] of steps.entries()) {
-    for (const row of step.flat()) {
-      if ((lengths[row] as number) > longest) {
-        longest = lengths[row] as number;
-        best = i;
+    for (const [j, batch] of step.entries()) {
+      const size = batch.length * batch.reduce((most, row) => Math.max(most, lengths[row] as number), 0);
+      if (size > largest) {
+        largest = size;
+        at = [i, j];
       }
     }
   }
-  const [step] = steps.splice(best, 1);
-  if (step) steps.unshift(step);
+  const [i, j] = at;
+  const [first, chosen] = [steps[0], steps[i]];
+  if (!first || !chosen) return;
+  if (chosen.length === first.length) {
+    [steps[0], steps[i]] = [chosen, first];
+    [chosen[0], chosen[j]] = [chosen[j] as number[], chosen[0] as number[]];
+  } else {
+    [first[0], chosen[j]] = [chosen[j] as number[], first[0] as number[]];
+  }
 }
 
 function checkCount(key: string, value: number): void {

@@ -4,7 +4,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { type EncodedExample, IGNORE_INDEX } from '#factory/records/encoded.ts';
 import type { Example, RowIssue } from '#factory/records/message.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
-import type { EncodedRows, EncodePlan, EncodeProgress } from './encode.ts';
+import type { EncodedRows, EncodePlan, EncodeProgress } from './encode-plan.ts';
 
 export function encodePretrainRows(
   examples: Example[],

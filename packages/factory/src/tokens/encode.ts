@@ -5,37 +5,24 @@ import { FactoryError } from '#factory/errors.ts';
 import type { ChatTemplate } from '#factory/records/chat-template.ts';
 import { type EncodedDataset, type EncodedExample, IGNORE_INDEX } from '#factory/records/encoded.ts';
 import type { Example, RowIssue } from '#factory/records/message.ts';
-import type { TextTokenizer } from '#factory/records/tokenizer.ts';
+import {
+  type EncodedRows,
+  type EncodeOptions,
+  type EncodePlan,
+  type EncodeProgress,
+  planEncoding,
+} from './encode-plan.ts';
 import { encodePretrainRows } from './encode-pretrain.ts';
 import { packRows } from './knapsack.ts';
 import { fitTurns } from './truncate.ts';
-
-export interface EncodeOptions {
-  stage: 'sft' | 'pt';
-  /** Stage pt may go without: then eos is the tokenizer's. */
-  template: ChatTemplate | null;
-  tokenizer: TextTokenizer;
-  /** Ids per row at most. */
-  cutoffLen: number;
-  trainOnPrompt?: boolean;
-  maskHistory?: boolean;
-  /** null: packing for pt, none for sft. Written as true it takes one id off the cutoff, as LLaMA-Factory does. */
-  packing?: boolean | null;
-  /** Rows per group (`preprocessing_batch_size`): packs and blocks never cross groups. */
-  groupRows?: number;
-}
 
 export interface EncodeResult {
   dataset: EncodedDataset;
   issues: RowIssue[];
 }
 
-export type EncodeProgress = (done: number, total: number) => void;
-
 /** Rows between two calls of the progress listener. */
 const PROGRESS_ROWS = 64;
-
-const DEFAULT_GROUP_ROWS = 1000;
 
 /**
  * @throws FactoryError ARGS_CONFLICT, or TOKENS_NO_LABELS when no row is left to train on
@@ -89,69 +76,6 @@ export function encodingFingerprint(examples: Example[], options: EncodeOptions)
     hash.update(`${JSON.stringify([prompt.length, ...texts, system, tools])}\n`);
   }
   return hash.digest('hex');
-}
-
-/** Options with every default in place. */
-export interface EncodePlan {
-  stage: 'sft' | 'pt';
-  template: ChatTemplate | null;
-  tokenizer: TextTokenizer;
-  cutoffLen: number;
-  trainOnPrompt: boolean;
-  maskHistory: boolean;
-  packing: boolean;
-  groupRows: number;
-}
-
-/** What an encoder of one stage gives back. `used` counts rows of the input, not packs. */
-export interface EncodedRows {
-  rows: EncodedExample[];
-  issues: RowIssue[];
-  used: number;
-}
-
-function planEncoding(options: EncodeOptions): EncodePlan {
-  const { stage, template, tokenizer } = options;
-  const trainOnPrompt = options.trainOnPrompt ?? false;
-  const maskHistory = options.maskHistory ?? false;
-  if (stage === 'sft' && template === null) {
-    throw new FactoryError({
-      code: 'ARGS_MISSING',
-      message: 'stage sft needs a chat template',
-      remedy: 'Set template to a known name.',
-    });
-  }
-  if (trainOnPrompt && maskHistory) {
-    throw conflict('train_on_prompt and mask_history exclude each other', 'Set one of the two to false.');
-  }
-  if (stage === 'sft' && trainOnPrompt && template?.efficientEos) {
-    throw conflict(
-      `template ${template.name} ends answers with the next turn's first token, so train_on_prompt cannot be used`,
-      'Set train_on_prompt to false, or choose another template.',
-    );
-  }
-  const cutoffLen = options.packing === true ? options.cutoffLen - 1 : options.cutoffLen;
-  if (!Number.isInteger(cutoffLen) || cutoffLen < 2) {
-    throw new FactoryError({
-      code: 'ARGS_BAD_VALUE',
-      message: `cutoff_len must be a whole number of at least ${options.packing ? 3 : 2}, found ${options.cutoffLen}`,
-      remedy: 'Set cutoff_len to the longest row to train on, for example 2048.',
-    });
-  }
-  return {
-    stage,
-    template,
-    tokenizer,
-    cutoffLen,
-    trainOnPrompt,
-    maskHistory,
-    packing: options.packing ?? stage === 'pt',
-    groupRows: options.groupRows ?? DEFAULT_GROUP_ROWS,
-  };
-}
-
-function conflict(message: string, remedy: string): FactoryError {
-  return new FactoryError({ code: 'ARGS_CONFLICT', message, remedy });
 }
 
 function encodeChatRows(examples: Example[], plan: EncodePlan, onProgress?: EncodeProgress): EncodedRows {
@@ -285,8 +209,6 @@ function packGroup(group: EncodedExample[], capacity: number): EncodedExample[] 
     for (const row of members) {
       out.inputIds.set(row.inputIds, at);
       out.labels.set(row.labels, at);
-      // The first id of a row is never predicted from the row before it.
-      if (at > 0) out.labels[at] = IGNORE_INDEX;
       out.starts.push(at);
       at += row.inputIds.length;
     }

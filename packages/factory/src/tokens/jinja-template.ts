@@ -31,14 +31,13 @@ export function renderChat(
   const text = (id: number | null) => (id === null ? '' : (tokenizer.idToToken(id) ?? ''));
   return compile(tokenizer.chatTemplate ?? '').render({
     messages,
-    tools: options.tools ?? null,
-    documents: null,
     add_generation_prompt: options.addGenerationPrompt,
     bos_token: text(tokenizer.bosId),
     eos_token: text(tokenizer.eosId),
     pad_token: text(tokenizer.padId),
     unk_token: '',
-    strftime_now: () => options.date,
+    fixed_date: () => options.date,
+    ...(options.tools ? { tools: options.tools } : {}),
     ...(typeof options.enableThinking === 'boolean' ? { enable_thinking: options.enableThinking } : {}),
   });
 }
@@ -50,7 +49,8 @@ function compile(source: string): Template {
   const key = createHash('sha256').update(source).digest('hex');
   const known = compiled.get(key);
   if (known) return known;
-  const template = new Template(source);
+  // Jinja's own strftime_now cannot be passed in; the empty print keeps a line break at the start of the source.
+  const template = new Template(`{% set strftime_now = fixed_date %}{{ '' }}${source}`);
   compiled.set(key, template);
   return template;
 }

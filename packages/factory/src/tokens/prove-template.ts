@@ -67,9 +67,9 @@ function renderSample(
   tokenizer: TextTokenizer,
   sample: Example,
 ): number[] | string {
-  const messages: JinjaMessage[] = [...sample.prompt, ...sample.response.slice(0, 1)].map(toJinja);
-  if (sample.system) messages.unshift({ role: 'system', content: sample.system });
   try {
+    const messages = [...sample.prompt, ...sample.response.slice(0, 1)].map(toJinja);
+    if (sample.system) messages.unshift({ role: 'system', content: sample.system });
     const text = renderChat(tokenizer, messages, {
       addGenerationPrompt: false,
       date: template.date,

@@ -7,7 +7,7 @@ const again = (text: string, indent?: number) => {
   return value === undefined ? undefined : dumpPythonJson(value, indent);
 };
 
-// Right sides are what CPython 3.12's json.dumps(json.loads(text), ensure_ascii=False) prints.
+// Right sides are what CPython 3.11's json.dumps(json.loads(text), ensure_ascii=False) prints.
 describe('Python spelling', () => {
   test.each([
     ['{"b":1,"a":2,"10":3,"9":4}', '{"b": 1, "a": 2, "10": 3, "9": 4}'],

@@ -5,7 +5,7 @@ import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { SlotElement } from './template-spec.ts';
 import { closeTemplates } from './template-table.ts';
 
-export type CompiledElement = { ids: number[] } | { text: string };
+type CompiledElement = { ids: number[] } | { text: string };
 
 /** Turns slot elements into ids. Elements without placeholders are tokenised once. */
 export class SlotEncoder {

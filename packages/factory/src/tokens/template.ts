@@ -20,7 +20,7 @@ import {
   V0_6_3_DEFAULT,
 } from './tool-formats.ts';
 
-export const DEFAULT_TEMPLATE_SETTINGS: TemplateSettings = {
+const DEFAULT_TEMPLATE_SETTINGS: TemplateSettings = {
   defaultSystem: null,
   toolFormat: null,
   enableThinking: true,
@@ -45,6 +45,8 @@ export interface ResolvedTemplate extends ChatTemplate {
   /** Read off the tokenizer's own chat template: prove-template.ts must find them the same. */
   readonly derived: boolean;
   readonly isReasoning: boolean;
+  /** What opens and closes thoughts; null for templates that know none. */
+  readonly thoughtWords: readonly [string, string] | null;
   readonly settings: TemplateSettings;
   readonly date: string;
   /** A chat template made of the slots, to be saved with the tokenizer; null: keep the tokenizer's own. */
@@ -97,7 +99,8 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
       } else if (message.role === 'assistant') {
         encoder.append(ids, slots.assistant, { c: trim('assistant', message.content) });
       } else if (message.role === 'observation') {
-        encoder.append(ids, slots.observation, { c: message.content });
+        // The original leaves the turn number of an observation unfilled (chatglm2 of v0.6.3).
+        encoder.append(ids, slots.observation, { c: message.content, idx: '{{idx}}' });
       } else {
         encoder.append(ids, slots.function, functionValues(message.content));
       }
@@ -143,6 +146,7 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     version,
     derived: name === null,
     isReasoning,
+    thoughtWords: isReasoning ? parts.thoughtWords : null,
     settings,
     date,
     eosId,

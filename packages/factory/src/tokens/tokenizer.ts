@@ -55,7 +55,8 @@ export async function openTokenizer(dir: string, options: TokenizerOptions = {})
     return text === null ? null : tokenToId(text);
   };
   const bosId = specialId('bos_token');
-  const emptyTextIds = full.encode('').ids.filter(isId);
+  // What the post-processor adds to the empty text: nothing, or bos.
+  const addedIds = full.encode('').ids.filter(isId);
   // transformers 4 cleaned up spaces by default, transformers 5 does not; only an explicit wish counts.
   const cleanUp = config.clean_up_tokenization_spaces === true;
 
@@ -77,8 +78,7 @@ export async function openTokenizer(dir: string, options: TokenizerOptions = {})
     bosId,
     eosId: specialId('eos_token'),
     padId: specialId('pad_token'),
-    addsBos: bosId !== null && (config.add_bos_token === true || emptyTextIds[0] === bosId),
-    emptyTextIds,
+    addsBos: bosId !== null && (config.add_bos_token === true || addedIds[0] === bosId),
     size: largestId(definition) + 1,
     chatTemplate: findChatTemplate(files, config, dir),
     fingerprint: hash.digest('hex'),

@@ -48,7 +48,7 @@ describe('calls', () => {
     expect(calls(name, `[${CALL},${CALL}]`)).toBe(two);
   });
 
-  // These are what LLaMA-Factory's tool_utils.py prints for the same call (run with CPython 3.12).
+  // These are what LLaMA-Factory's tool_utils.py prints for the same call (run with CPython 3.11).
   test.each([
     ['glm4', `tool_name\n${ARGS}`],
     [
