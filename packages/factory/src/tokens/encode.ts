@@ -16,6 +16,8 @@ import { encodePretrainRows } from './encode-pretrain.ts';
 import { packRows } from './knapsack.ts';
 import { fitTurns } from './truncate.ts';
 
+export type { EncodeOptions };
+
 export interface EncodeResult {
   dataset: EncodedDataset;
   issues: RowIssue[];

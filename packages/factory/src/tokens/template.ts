@@ -5,20 +5,16 @@ import { invariant } from '#factory/errors.ts';
 import type { ChatTemplate, TemplateSettings } from '#factory/records/chat-template.ts';
 import type { Message } from '#factory/records/message.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
+import { completeSpec } from './complete-spec.ts';
 import { deriveTemplateSpec } from './jinja-template.ts';
 import { dumpPythonJson } from './python-json.ts';
 import { requireToken, SlotEncoder } from './slot-encoder.ts';
 import { slotsToJinja } from './slots-to-jinja.ts';
-import { EOS, type SlotElement, type Slots, type TemplateSpec } from './template-spec.ts';
+import type { TemplateSpec } from './template-spec.ts';
 import { findTemplateSpec, type TemplateVersion } from './template-table.ts';
+import { thoughtRules } from './thoughts.ts';
 import { badTools } from './tool-formats/tool-format.ts';
-import {
-  parseCalls,
-  renderFunctionTurn,
-  renderToolList,
-  toolFormat,
-  V0_6_3_DEFAULT,
-} from './tool-formats.ts';
+import { parseCalls, renderFunctionTurn, renderToolList, toolFormat } from './tool-formats.ts';
 
 const DEFAULT_TEMPLATE_SETTINGS: TemplateSettings = {
   defaultSystem: null,
@@ -126,27 +122,14 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     return { c: renderFunctionTurn(callFormat, content, words) };
   }
 
-  const [open, close] = parts.thoughtWords;
-  const emptyThought = isReasoning ? tokenizer.encode(parts.kind === 'glm47' ? close : open + close) : [];
-  const hasThought = (text: string) => text.includes(open.trim()) || text.includes(close.trim());
-  const withoutThought = (message: Message): Message => ({
-    ...message,
-    content: removeThought(message.content, open, close),
-  });
-  /** The empty block belongs to the answer (and its loss) when thinking is on, else to the prompt. */
-  const addEmptyThought = (source: number[], target: number[], answer: string): [number[], number[]] => {
-    if (!isReasoning || hasThought(answer)) return [source, target];
-    return settings.enableThinking
-      ? [source, [...emptyThought, ...target]]
-      : [[...source, ...emptyThought], target];
-  };
+  const thoughts = isReasoning ? thoughtRules(parts, settings, tokenizer) : null;
 
   return {
     name: label,
     version,
     derived: name === null,
     isReasoning,
-    thoughtWords: isReasoning ? parts.thoughtWords : null,
+    thoughtWords: thoughts ? parts.thoughtWords : null,
     settings,
     date,
     eosId,
@@ -159,6 +142,7 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     ),
     efficientEos: spec.efficientEos ?? false,
     fingerprint: fingerprintOf({
+      name: label,
       version,
       parts,
       trimmed: spec.trimmed,
@@ -180,34 +164,24 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
         : null,
     encodeTurns(messages, system, tools) {
       invariant(messages.length % 2 === 0, 'turns are pairs');
-      let turns = messages;
-      const discardHistory = settings.maskHistory && !settings.preserveThinking;
-      if (isReasoning && settings.enableThinking === false)
-        turns = mapAnswers(turns, turns.length, withoutThought);
-      if (isReasoning && discardHistory) turns = mapAnswers(turns, turns.length - 2, withoutThought);
+      const turns = thoughts ? thoughts.inTurns(messages) : messages;
       const encoded = encodeMessages(turns, system, tools);
       const pairs: [number[], number[]][] = [];
       for (let i = 0; i < encoded.length; i += 2) {
         const pair: [number[], number[]] = [encoded[i] as number[], encoded[i + 1] as number[]];
+        const answer = (turns[i + 1] as Message).content;
         const isLast = i === encoded.length - 2;
-        pairs.push(
-          !discardHistory || isLast ? addEmptyThought(...pair, (turns[i + 1] as Message).content) : pair,
-        );
+        pairs.push(thoughts?.fillsTurn(isLast) ? thoughts.addEmpty(...pair, answer) : pair);
       }
       return pairs;
     },
     encodeOneTurn(messages, system, tools) {
       invariant(messages.length >= 2 && messages.length % 2 === 0, 'a conversation ends with an answer');
-      let turns = messages;
-      if (isReasoning && !settings.preserveThinking)
-        turns = mapAnswers(turns, turns.length - 2, withoutThought);
-      const last = turns.length - 1;
-      if (isReasoning && settings.enableThinking === false) {
-        turns = turns.with(last, withoutThought(turns[last] as Message));
-      }
+      const turns = thoughts ? thoughts.inConversation(messages) : messages;
       const encoded = encodeMessages(turns, system, tools);
       const target = encoded.pop() as number[];
-      const [prompt, answer] = addEmptyThought(encoded.flat(), target, (turns[last] as Message).content);
+      const pair: [number[], number[]] = [encoded.flat(), target];
+      const [prompt, answer] = thoughts?.addEmpty(...pair, (turns.at(-1) as Message).content) ?? pair;
       return { prompt, answer };
     },
     extractCalls: (content) =>
@@ -215,70 +189,6 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
         name: call.name,
         arguments: dumpPythonJson(call.arguments),
       })) ?? null,
-  };
-}
-
-/** Applies `change` to the messages on the assistant side (odd places) before `end`. */
-function mapAnswers(messages: Message[], end: number, change: (message: Message) => Message): Message[] {
-  return messages.map((message, i) => (i % 2 === 1 && i < end ? change(message) : message));
-}
-
-function removeThought(content: string, open: string, close: string): string {
-  let out = '';
-  let at = 0;
-  for (;;) {
-    const start = content.indexOf(open, at);
-    const end = start < 0 ? -1 : content.indexOf(close, start + open.length);
-    if (end < 0) break;
-    out += content.slice(at, start);
-    at = end + close.length;
-  }
-  return (out + content.slice(at)).replace(/^\n+/, '');
-}
-
-type SlotName = 'prefix' | 'system' | 'user' | 'assistant' | 'observation' | 'function' | 'separator';
-
-interface CompleteSpec {
-  slots: Record<SlotName, readonly SlotElement[]>;
-  functionFormat: string;
-  toolFormat: string;
-  /** Function slots with `{name}` and `{arguments}`. */
-  namedCalls: boolean;
-  defaultSystem: string;
-  thoughtWords: readonly [string, string];
-  toolCallWords: readonly [string, string];
-  kind: NonNullable<TemplateSpec['kind']>;
-}
-
-function completeSpec(
-  spec: TemplateSpec,
-  settings: TemplateSettings,
-  version: TemplateVersion,
-  derived: boolean,
-): CompleteSpec {
-  const list = (slots: Slots): readonly SlotElement[] => (typeof slots === 'string' ? [slots] : slots);
-  const isOld = version === 'v0.6.3' && !derived;
-  const answer: Slots = spec.efficientEos ? ['{c}'] : ['{c}', EOS];
-  const oldCalls = ['Action: {name}\nAction Input: {arguments}', ...answer.slice(1)];
-  const chosen = settings.toolFormat;
-  const functionSlots = chosen ? answer : (spec.function ?? (isOld ? oldCalls : (spec.assistant ?? answer)));
-  return {
-    slots: {
-      prefix: list(spec.prefix ?? []),
-      system: list(spec.system ?? '{c}'),
-      user: list(spec.user ?? '{c}'),
-      assistant: list(spec.assistant ?? answer),
-      observation: list(spec.observation ?? spec.user ?? '{c}'),
-      function: list(functionSlots),
-      separator: list(spec.separator ?? []),
-    },
-    functionFormat: chosen ?? spec.functionFormat ?? 'default',
-    toolFormat: chosen ?? spec.toolFormat ?? (isOld ? V0_6_3_DEFAULT : 'default'),
-    namedCalls: isOld && !chosen,
-    defaultSystem: settings.defaultSystem ?? spec.defaultSystem ?? '',
-    thoughtWords: spec.thoughtWords ?? ['<think>\n', '\n</think>\n\n'],
-    toolCallWords: spec.toolCallWords ?? ['<tool_call>', '</tool_call>'],
-    kind: spec.kind ?? 'plain',
   };
 }
 
