@@ -1,0 +1,165 @@
+// In: nothing. Out: every error code in one sentence and what usually mends it. Both tables are total: a code without a
+// meaning does not compile. The remedy that a message prints is more exact than the one here.
+import type { EngineErrorCode } from '../../packages/engine/src/error-codes.ts';
+import type { FactoryErrorCode } from '../../packages/factory/src/error-codes.ts';
+
+/** What happened, and what to do. */
+type Meaning = readonly [what: string, remedy: string];
+
+export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
+  CLI_USAGE: ['The words of the command cannot be read as keys and values.', 'See `tunesmith help`.'],
+  CLI_UNKNOWN_COMMAND: ['There is no such command.', 'Write the command that the message suggests.'],
+  ARGS_UNKNOWN_KEY: [
+    'A key has a name that no version knows.',
+    'Correct the spelling; the message suggests one.',
+  ],
+  ARGS_BAD_VALUE: ['A key has a value of the wrong type or range.', 'Correct the value.'],
+  ARGS_CONFLICT: [
+    'Two keys exclude each other, or one needs another.',
+    'Keep one of them, or add what is needed.',
+  ],
+  ARGS_MISSING: ['A key that the run cannot do without is not given.', 'Add the key.'],
+  ARGS_NOT_SUPPORTED: [
+    'The key or value is known, and nothing here can do what it asks.',
+    'Remove it; the message says why.',
+  ],
+  ARGS_FILE: ['The configuration or prompt file cannot be read.', 'Check its path, syntax and permissions.'],
+  DATA_NOT_FOUND: ['A data file or folder does not exist.', 'Check the path, `dataset_dir` and `file_name`.'],
+  DATA_UNKNOWN_DATASET: [
+    'A data set is neither in dataset_info.json nor a path.',
+    'Choose one of the names that the message lists.',
+  ],
+  DATA_BAD_INFO: [
+    'dataset_info.json, or one of its entries, is not usable.',
+    'Correct the entry that the message names.',
+  ],
+  DATA_BAD_FILE: ['A data file is damaged or is not what its name says.', 'Write the file again.'],
+  DATA_UNSUPPORTED_FORMAT: [
+    'Rows, or a source of rows, are of a kind that is not read here.',
+    'Convert the file, or describe its columns in dataset_info.json.',
+  ],
+  DATA_NO_ROWS: [
+    'No row of a data set can be used.',
+    'Mend the rows; the commonest reasons are in the message.',
+  ],
+  DATA_TOO_MANY_DROPPED: [
+    'More rows were dropped than `max_dropped_fraction` allows.',
+    'Mend the rows, or raise `max_dropped_fraction`.',
+  ],
+  TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],
+  TOKENS_BAD_TOKENIZER: [
+    'tokenizer.json or its config cannot be used.',
+    'Download the tokenizer files again.',
+  ],
+  TOKENS_UNKNOWN_TEMPLATE: [
+    'There is no template of that name in that version.',
+    'Use a name that is suggested.',
+  ],
+  TOKENS_BAD_TEMPLATE: [
+    "The tokenizer's chat template cannot be taken apart into turns.",
+    'Set `template` to a named template.',
+  ],
+  TOKENS_TEMPLATE_MISMATCH: [
+    "The template read off the tokenizer gives other tokens than the tokenizer's own chat template.",
+    'Set `template` to a named template.',
+  ],
+  TOKENS_BAD_TOOLS: [
+    'A tool list, a function call or a tool format is not usable.',
+    'Correct the tools, or `tool_format`.',
+  ],
+  TOKENS_VOCABULARY: [
+    'The tokenizer lacks a token that the template needs.',
+    "Use the template of the model's family.",
+  ],
+  TOKENS_NO_LABELS: ['After encoding, no row has a token to learn.', 'Mend the rows, or raise `cutoff_len`.'],
+  MODEL_NOT_FOUND: ['The model is neither a folder nor known to the hub.', 'Check `model_name_or_path`.'],
+  MODEL_BAD_CONFIG: [
+    'config.json lacks a field or holds an impossible one.',
+    "Restore the model's own config.json.",
+  ],
+  MODEL_UNKNOWN_ARCHITECTURE: [
+    'The architecture is not one of those built in.',
+    'Use a model of one that is.',
+  ],
+  MODEL_BAD_FILE: [
+    'A weight file is truncated, damaged or not safetensors.',
+    'Download or convert the file again.',
+  ],
+  MODEL_MISSING_TENSOR: ['The weights lack a tensor that the config calls for.', 'Use complete weights.'],
+  MODEL_WRONG_SHAPE: [
+    'A tensor has another shape than the config says.',
+    'Use weights and config of one model.',
+  ],
+  MODEL_WRONG_DTYPE: ['A tensor is neither float32, float16 nor bfloat16.', 'Convert the weights.'],
+  MODEL_DOWNLOAD: ['A download from the hub failed.', 'Run the command again; it goes on where it stopped.'],
+  MODEL_OFFLINE: [
+    'A file is not in the cache, and the run is offline.',
+    'Go online once, or name a local folder.',
+  ],
+  MODEL_CHECKSUM: [
+    'A downloaded file differs from its checksum.',
+    'Delete the file and run the command again.',
+  ],
+  MODEL_CONTEXT_EXCEEDED: ['A prompt leaves no room in the context of the model.', 'Shorten the prompt.'],
+  ADAPTERS_NOT_FOUND: ['The adapter folder or its weights are not there.', 'Check `adapter_name_or_path`.'],
+  ADAPTERS_BAD_CONFIG: ['adapter_config.json is not usable.', 'Save the adapter again with PEFT.'],
+  ADAPTERS_BAD_FILE: ['The adapter weights are damaged.', 'Copy the folder again.'],
+  ADAPTERS_MISMATCH: ['The adapter belongs to another model.', 'Name the base model it was trained on.'],
+  ADAPTERS_UNSUPPORTED: ['The adapter uses a method that is not built in.', 'Merge it with PEFT first.'],
+  PLAN_DOES_NOT_FIT: ['Not raised yet: a run would not fit into memory.', 'None.'],
+  TRAIN_DIVERGED: [
+    'The loss or the gradient is not a number, or has exploded.',
+    'Lower `learning_rate`; the last good checkpoint is kept.',
+  ],
+  TRAIN_OUTPUT_EXISTS: ['output_dir holds the result of another run.', 'Set another `output_dir`.'],
+  TRAIN_DRIFT: [
+    'The run would go on with other settings or rows than it began with.',
+    'Take the change back, or add `--allow_drift` or `--extend`.',
+  ],
+  TRAIN_FINISHED: ['The run has done all its steps.', 'Add `--extend` with more epochs or steps.'],
+  TRAIN_NOTHING_TRAINABLE: ['The method selects no parameter of this model.', 'Set `lora_target` to `all`.'],
+  TRAIN_INTERRUPTED: ['Not raised yet: an interrupted run ends with status 130.', 'None.'],
+  STORE_CHECKPOINT_DAMAGED: ['A file of a checkpoint is not as it was written.', 'Use another checkpoint.'],
+  STORE_NO_CHECKPOINT: [
+    'There is no checkpoint to go on from.',
+    'Set `overwrite_output_dir` to start again.',
+  ],
+  STORE_DISK_FULL: [
+    'The disk is full; nothing was left half written.',
+    'Free space and run the command again.',
+  ],
+  STORE_UNWRITABLE: ['A folder cannot be written to.', 'Check its permissions.'],
+  STORE_LOCKED: ['Another process is using output_dir.', 'Wait for it, or set another `output_dir`.'],
+  STORE_IO: ['The disk gave an error.', 'Check the disk and run the command again.'],
+  ENV_NODE_VERSION: ['Node is older than 24, and none is in node_modules.', 'Run `npm ci`.'],
+  ENV_ENGINE: ['Not raised yet: the compute runtime is not usable.', 'None.'],
+};
+
+export const ENGINE_MEANINGS: Record<EngineErrorCode, Meaning> = {
+  ENGINE_BAD_SHAPE: [
+    'Tensors of a graph do not fit each other.',
+    'Report it with the command that led to it.',
+  ],
+  ENGINE_BAD_DTYPE: ['A tensor has another dtype than the graph declares.', 'Report it with the command.'],
+  ENGINE_MISSING_INPUT: ['A graph was run without one of its inputs.', 'Report it with the command.'],
+  ENGINE_NOT_DIFFERENTIABLE: ['A gradient was asked through an operation that has none.', 'Report it.'],
+  ENGINE_UNKNOWN_BACKEND: ['There is no backend of that name.', 'Set `backend` to `cpu` or `reference`.'],
+  ENGINE_BACKEND_UNAVAILABLE: [
+    'ONNX Runtime does not load on this machine.',
+    'Run `npm ci` again on this machine.',
+  ],
+  ENGINE_COMPILE_FAILED: ['ONNX Runtime refused a graph.', 'Report it with the output of `tunesmith env`.'],
+  ENGINE_RUN_FAILED: [
+    'ONNX Runtime failed while it computed.',
+    'Report it with the output of `tunesmith env`.',
+  ],
+  ENGINE_OUT_OF_MEMORY: [
+    'Memory ran out.',
+    'Lower `per_device_train_batch_size` or `cutoff_len`, or set `residual_policy` to `recompute`.',
+  ],
+  ENGINE_USE_AFTER_DISPOSE: ['A tensor or graph was used after it was given back.', 'Report it.'],
+  ENGINE_BAD_SCHEDULE: [
+    'A learning-rate schedule has an option that it does not know.',
+    'Correct `lr_scheduler_kwargs`.',
+  ],
+};

@@ -1,0 +1,159 @@
+// In: the tables of error codes and arguments. Out: the reference pages as Markdown, by path. Nothing is read or written.
+import { ENGINE_ERROR_CODES } from '../../packages/engine/src/error-codes.ts';
+import { type ArgKey, describeType } from '../../packages/factory/src/arguments/key.ts';
+import { currentName, OLD_NAMES } from '../../packages/factory/src/arguments/rename.ts';
+import { ARG_TABLE, GROUP_TITLES } from '../../packages/factory/src/arguments/table.ts';
+import { ERROR_CODES, type FactoryErrorCode } from '../../packages/factory/src/error-codes.ts';
+import { ENGINE_MEANINGS, FACTORY_MEANINGS } from './error-meanings.ts';
+
+const NOTICE = '<!-- Written by tools/docs/generate.ts from the code; edit the code and run it again. -->';
+
+/** Path from the repository root → content. */
+export function referencePages(): Record<string, string> {
+  return {
+    'docs/reference/errors.md': errorsPage(),
+    'docs/reference/train-arguments.md': argumentsPage(),
+  };
+}
+
+const ERROR_GROUPS: Record<string, string> = {
+  CLI: 'Command line',
+  ARGS: 'Arguments',
+  DATA: 'Data',
+  TOKENS: 'Tokenizer and templates',
+  MODEL: 'Base model',
+  ADAPTERS: 'Adapters',
+  PLAN: 'Planning',
+  TRAIN: 'Training',
+  STORE: 'Files of a run',
+  ENV: 'Environment',
+};
+
+function errorsPage(): string {
+  const codes = Object.keys(ERROR_CODES) as FactoryErrorCode[];
+  const groups = [...new Set(codes.map((code) => code.split('_')[0]))];
+  const sections = groups.flatMap((group) => [
+    `## ${ERROR_GROUPS[group] ?? group}`,
+    '',
+    ...table(
+      ['code', 'kind', 'exit', 'what happened', 'what to do'],
+      codes
+        .filter((code) => code.startsWith(`${group}_`))
+        .map((code) => [
+          `\`${code}\``,
+          ERROR_CODES[code].kind,
+          ERROR_CODES[code].exit,
+          ...FACTORY_MEANINGS[code],
+        ]),
+    ),
+    '',
+  ]);
+  const engine = Object.entries(ENGINE_ERROR_CODES).map(([code, kind]) => [
+    `\`${code}\``,
+    kind,
+    3,
+    ...ENGINE_MEANINGS[code as keyof typeof ENGINE_ERROR_CODES],
+  ]);
+  return [
+    NOTICE,
+    '',
+    '# Errors',
+    '',
+    'Every error has a code, a message (expected, found, where) and a remedy. With `--json` it is one line on standard',
+    'error: `{"error": {"code", "message", "remedy", "details"}}`. A bad row is no error: it is counted and listed in',
+    '`row_issues.jsonl`.',
+    '',
+    ...table(
+      ['exit status', 'meaning'],
+      [
+        [0, 'done'],
+        [1, 'a rule said no (kind `gate`): too many bad rows, drift, divergence'],
+        [2, 'input or data (kind `user`)'],
+        [3, 'the machine: disk, network, memory, Node (kind `environment`), or an error of the engine'],
+        [4, 'a fault in the program; the message begins with `internal:` or shows a stack'],
+        [130, 'interrupted by Ctrl-C or SIGTERM'],
+      ],
+    ),
+    '',
+    ...sections,
+    '## Engine',
+    '',
+    ...table(['code', 'kind', 'exit', 'what happened', 'what to do'], engine),
+    '',
+  ].join('\n');
+}
+
+const STATUSES = ['supported', 'no_effect', 'refused'] as const;
+
+function argumentsPage(): string {
+  const keys = [...ARG_TABLE.values()];
+  const count = (status: ArgKey['status']) => keys.filter((key) => key.status === status).length;
+  const sections = Object.entries(GROUP_TITLES).flatMap(([group, title]) => {
+    const own = keys.filter((key) => key.group === group);
+    if (own.length === 0) return [];
+    const sorted = STATUSES.flatMap((status) => own.filter((key) => key.status === status));
+    return [
+      `## ${title}`,
+      '',
+      ...table(['key', 'type', 'default', 'status', 'meaning'], sorted.map(keyRow)),
+      '',
+    ];
+  });
+  return [
+    NOTICE,
+    '',
+    '# Arguments of `tunesmith train`',
+    '',
+    `All ${keys.length} keys that are known by name. Nothing is ignored: a key that is not here is an error with a suggestion.`,
+    '',
+    ...table(
+      ['status', 'keys', 'meaning'],
+      [
+        ['supported', count('supported'), 'it acts'],
+        ['no effect', count('no_effect'), 'accepted with a note: no value of it can change the result here'],
+        ['refused', count('refused'), 'an error with the reason, unless the key keeps its default'],
+      ],
+    ),
+    '',
+    'An empty default means: derived from other keys, or none. `tunesmith help KEY` says the same in the terminal.',
+    '',
+    ...sections,
+    '## Older names',
+    '',
+    'Read as today’s key, with a note.',
+    '',
+    ...table(
+      ['older name', "today's key"],
+      OLD_NAMES.map((name) => [`\`${name}\``, `\`${currentName(name)}\``]),
+    ),
+    '',
+  ].join('\n');
+}
+
+function keyRow(key: ArgKey): (string | number)[] {
+  const refused = Object.entries(key.refusedValues ?? {});
+  const values = refused.length === 0 ? [] : [`refused: ${refused.map(([value]) => value).join(', ')}`];
+  return [
+    `\`${key.name}\``,
+    `${describeType(key.type)}${key.type.optional ? ', or None' : ''}`,
+    showDefault(key.default),
+    key.status.replace('_', ' '),
+    [key.meaning, ...(key.why === undefined ? [] : [key.why]), ...values].join('; '),
+  ];
+}
+
+function showDefault(value: unknown): string {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return '';
+  const text = Array.isArray(value)
+    ? value.join(',')
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
+  return `\`${text}\``;
+}
+
+function table(header: string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  const line = (cells: readonly (string | number)[]) =>
+    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(header), `|${header.map(() => '---').join('|')}|`, ...rows.map(line)];
+}
