@@ -31,7 +31,7 @@ export const SOURCES: Source[] = [
     version: '0.2.3',
     licence: 'CC0-1.0',
     what: 'State of the Union addresses, newest first',
-    maxBytes: 3_600_000,
+    maxBytes: 2_800_000,
     read: (folder) => textFiles(join(folder, 'data'), 'speech', (x, y) => (x > y ? -1 : 1)),
   },
   {
@@ -55,7 +55,7 @@ export const SOURCES: Source[] = [
     version: '2.0.1',
     licence: 'MIT',
     what: 'Song lyrics, Yuan drama and classics in simplified characters',
-    maxBytes: 2_600_000,
+    maxBytes: 2_200_000,
     read: poems,
   },
   {

@@ -101,6 +101,13 @@ describe('mailText', () => {
     );
   });
 
+  it('finds the parts of a mail whose header does not announce them', () => {
+    const mail = read(
+      'Subject: x\n\nThis is a MIME Message\n\n--=_9\nContent-Type: text/plain\n\nWords that a person can read.\n--=_9--\n',
+    );
+    expect(mail.body).toBe('Words that a person can read.');
+  });
+
   it('gives up on mails nested without end', () => {
     const levels = Array.from(
       { length: 500 },

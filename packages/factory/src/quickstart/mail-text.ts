@@ -32,8 +32,8 @@ export function mailText(raw: Uint8Array): MailText {
 function collectText(part: Part, depth: number, found: { plain: string[]; html: string[] }): void {
   const type = part.headers.get('content-type') ?? 'text/plain';
   const kind = type.split(';', 1)[0]!.trim().toLowerCase();
-  const boundary = parameter(type, 'boundary');
-  if (kind.startsWith('multipart/') && boundary !== null) {
+  const boundary = boundaryOf(type, part.body);
+  if (boundary !== null && !kind.startsWith('message/')) {
     if (depth >= MAX_DEPTH) return;
     for (const piece of splitMultipart(part.body, boundary)) collectText(splitPart(piece), depth + 1, found);
     return;
@@ -61,6 +61,13 @@ function splitPart(text: string): Part {
     if (!headers.has(name)) headers.set(name, line.slice(colon + 1).trim());
   }
   return { headers, body };
+}
+
+/** The declared boundary where the body holds it, else the first line that can only be one, else null. */
+function boundaryOf(type: string, body: string): string | null {
+  const declared = parameter(type, 'boundary');
+  if (declared !== null && `\n${body}`.includes(`\n--${declared}`)) return declared;
+  return /^--(\S.*)\ncontent-type:/im.exec(body)?.[1] ?? null;
 }
 
 function splitMultipart(body: string, boundary: string): string[] {

@@ -37,7 +37,7 @@ export interface QuickstartResult {
 }
 
 /** Longest prompt in tokens; the mails of the task fit, but for a few that are mostly symbols. */
-const CUTOFF = 384;
+const CUTOFF = 256;
 
 /** Resolves to the exit status: 0, or 130 when interrupted. */
 export async function runQuickstart(words: readonly string[], deps: QuickstartDeps): Promise<number> {
@@ -132,6 +132,7 @@ function trainingWords(options: QuickstartOptions): string[] {
     ...['--finetuning_type', 'lora', '--lora_target', 'all', '--lora_rank', '16'],
     ...['--output_dir', join(options.outputDir, 'adapter'), '--overwrite_output_dir'],
     ...['--lr_scheduler_type', 'cosine', '--warmup_ratio', '0.05', '--gradient_accumulation_steps', '1'],
+    ...['--per_device_eval_batch_size', '32'],
     ...['--logging_steps', '5', '--save_strategy', 'epoch', '--save_total_limit', '1', '--plot_loss'],
     ...['--seed', String(options.seed)],
     ...options.training,
