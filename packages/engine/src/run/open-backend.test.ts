@@ -1,0 +1,138 @@
+// Every backend gives the same results and the same errors, and says what it does not know.
+import { describe, expect, test } from 'vitest';
+import * as b from '../graph/build.ts';
+import { makeGraph } from '../graph/node.ts';
+import type { HostArray } from './backend.ts';
+import { openBackend } from './open-backend.ts';
+
+const graph = () => {
+  const x = b.makeInput('x', ['N', 3]);
+  return makeGraph('doubled', { y: b.add(x, x), sum: b.reduceSum(x, [1], true) });
+};
+const used = expect.objectContaining({ name: 'EngineError', code: 'ENGINE_USE_AFTER_DISPOSE' });
+
+test.each(['cuda', '', 'CPU', 'toString', '__proto__'])('an unknown backend %j is an error', async (name) => {
+  await expect(openBackend(name)).rejects.toMatchObject({
+    code: 'ENGINE_UNKNOWN_BACKEND',
+    message: `backend ${name}: expected one of cpu, reference`,
+    remedy: expect.stringContaining('cpu'),
+  });
+});
+
+describe.each(['cpu', 'reference'])('%s', (name) => {
+  test('runs one executable at several sizes', async () => {
+    await using backend = await openBackend(name);
+    expect(backend.name).toBe(name);
+    const executable = await backend.compile(graph());
+    expect([...executable.outputs].sort()).toEqual(['sum', 'y']);
+    for (const n of [1, 4, 2]) {
+      const data = Float32Array.from({ length: 3 * n }, (_, i) => i);
+      using x = backend.tensor('f32', [n, 3], data);
+      const { y, sum } = await executable.run({ x });
+      expect(y.dims).toEqual([n, 3]);
+      expect(sum.dims).toEqual([n, 1]);
+      expect(await y.read()).toEqual(data.map((v) => 2 * v));
+      expect(await sum.read()).toEqual(Float32Array.from({ length: n }, (_, i) => 9 * i + 3));
+      y.dispose();
+      sum.dispose();
+    }
+  });
+
+  test('sees later writes to the memory of a tensor', async () => {
+    await using backend = await openBackend(name);
+    const executable = await backend.compile(graph());
+    const data = Float32Array.of(1, 2, 3);
+    const x = backend.tensor('f32', [1, 3], data);
+    await executable.run({ x });
+    data[1] = 20;
+    const { y } = await executable.run({ x });
+    expect(await y.read()).toEqual(Float32Array.of(2, 40, 6));
+  });
+
+  test('a disposed tensor cannot be read, measured or fed', async () => {
+    await using backend = await openBackend(name);
+    const executable = await backend.compile(graph());
+    const x = backend.tensor('f32', [1, 3], Float32Array.of(1, 2, 3));
+    const { y } = await executable.run({ x });
+    y.dispose();
+    y.dispose();
+    x.dispose();
+    for (const tensor of [x, y]) {
+      await expect(async () => tensor.read()).rejects.toThrow(used);
+      expect(() => tensor.byteLength).toThrow(used);
+    }
+    await expect(executable.run({ x })).rejects.toThrow(used);
+  });
+
+  test('a disposed executable cannot be run, and disposing a backend disposes its executables', async () => {
+    const backend = await openBackend(name);
+    const x = backend.tensor('f32', [1, 3], Float32Array.of(1, 2, 3));
+    const [first, second] = [await backend.compile(graph()), await backend.compile(graph())];
+    await first.dispose();
+    await first.dispose();
+    await expect(first.run({ x })).rejects.toThrow(used);
+    await second.run({ x });
+    await backend.dispose();
+    await backend.dispose();
+    await expect(second.run({ x })).rejects.toThrow(used);
+  });
+
+  test.each<[string, string, number[], HostArray, string]>([
+    ['no tensor', 'z', [1, 3], new Float32Array(3), 'ENGINE_MISSING_INPUT'],
+    ['another dtype', 'x', [1, 3], new Int32Array(3), 'ENGINE_BAD_DTYPE'],
+    ['another size', 'x', [1, 4], new Float32Array(4), 'ENGINE_BAD_SHAPE'],
+    ['another rank', 'x', [3], new Float32Array(3), 'ENGINE_BAD_SHAPE'],
+  ])('feeding %s is an error that names the input', async (_, input, dims, data, code) => {
+    await using backend = await openBackend(name);
+    const executable = await backend.compile(graph());
+    const tensor = backend.tensor(data instanceof Int32Array ? 'i32' : 'f32', dims, data);
+    await expect(executable.run({ [input]: tensor })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining('input x'),
+    });
+  });
+
+  test.each<[string, number[], HostArray]>([
+    ['too few elements', [2, 3], new Float32Array(5)],
+    ['another kind of array', [1, 3], new Int32Array(3)],
+  ])('a tensor of %s is refused', async (_, dims, data) => {
+    await using backend = await openBackend(name);
+    expect(() => backend.tensor('f32', dims, data)).toThrow(
+      expect.objectContaining({ code: 'ENGINE_BAD_SHAPE' }),
+    );
+  });
+});
+
+describe('cpu', () => {
+  test('results go into the buffers that were given back', async () => {
+    await using backend = await openBackend('cpu');
+    const executable = await backend.compile(graph());
+    const buffers = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 200; i++) {
+      // Up to 4 KiB: all of these share a size.
+      const n = 1 + ((i * 7) % 300);
+      const { y, sum } = await executable.run({ x: backend.tensor('f32', [n, 3], new Float32Array(3 * n)) });
+      for (const t of [y, sum]) {
+        buffers.add((await t.read()).buffer);
+        t.dispose();
+      }
+    }
+    expect(buffers.size).toBe(2);
+    // A trimmed pool begins with new ones.
+    backend.trim(0);
+    const { y } = await executable.run({ x: backend.tensor('f32', [1, 3], new Float32Array(3)) });
+    expect(buffers.has((await y.read()).buffer)).toBe(false);
+  });
+
+  test('a tensor disposed twice gives its buffer back once', async () => {
+    await using backend = await openBackend('cpu');
+    const executable = await backend.compile(graph());
+    const x = backend.tensor('f32', [1, 3], Float32Array.of(1, 2, 3));
+    const first = await executable.run({ x });
+    first.y.dispose();
+    first.y.dispose();
+    const { y, sum } = await executable.run({ x });
+    expect((await y.read()).buffer).not.toBe((await sum.read()).buffer);
+    expect(await y.read()).toEqual(Float32Array.of(2, 4, 6));
+  });
+});
