@@ -189,11 +189,13 @@ describe('training', () => {
   });
 });
 
-/** The same backend, counting the results that were not disposed. */
-function counted(inner: Backend): { backend: Backend; held(): number } {
+/** The same backend, counting the results that were not disposed, and the buffers that any result was in. */
+function counted(inner: Backend): { backend: Backend; held(): number; buffers: Set<ArrayBufferLike> } {
   const live = new Set<Tensor>();
-  const watch = (t: Tensor) => {
+  const buffers = new Set<ArrayBufferLike>();
+  const watch = async (t: Tensor) => {
     live.add(t);
+    buffers.add((await t.read()).buffer);
     const dispose = t.dispose.bind(t);
     t.dispose = () => {
       live.delete(t);
@@ -202,6 +204,7 @@ function counted(inner: Backend): { backend: Backend; held(): number } {
   };
   return {
     held: () => live.size,
+    buffers,
     backend: {
       name: inner.name,
       tensor: (...args) => inner.tensor(...args),
@@ -213,7 +216,7 @@ function counted(inner: Backend): { backend: Backend; held(): number } {
         const run = executable.run.bind(executable);
         executable.run = async (feeds) => {
           const out = await run(feeds);
-          for (const t of Object.values(out)) watch(t);
+          for (const t of Object.values(out)) await watch(t);
           return out;
         };
         return executable;
@@ -237,6 +240,20 @@ describe('memory', () => {
     }
     await hiddenOf(decoder, tinyRows([6, 9]));
     expect(watched.held()).toBe(0);
+  });
+
+  test('steps of differing lengths soon need no new buffers', async () => {
+    const watched = counted(backend);
+    const decoder = await tinyDecoder(watched.backend, { lora: { targets: ['all'], dropout: 0.1 } });
+    const lengths = [[3], [12, 5], [40], [7, 7, 30], [21, 2]];
+    const round = async (residualBytes: number) => {
+      for (const of of lengths) await differentiate(decoder, tinyRows(of), { residualBytes, dropoutKey: '' });
+    };
+    await round(2 ** 40);
+    await round(0);
+    const enough = watched.buffers.size;
+    for (let i = 0; i < 5; i++) await round(i % 2 === 0 ? 2 ** 40 : 0);
+    expect(watched.buffers.size).toBe(enough);
   });
 
   test('a forward pass that is given up is released, also twice', async () => {
