@@ -4,19 +4,32 @@ import { join } from 'node:path';
 import { loadDatasets } from './data/load-datasets.ts';
 import { FactoryError } from './errors.ts';
 import { answerSamples } from './pipeline/answer-samples.ts';
-import { modelFiles, type RunSnapshot, restore, stateFiles } from './pipeline/checkpoint-files.ts';
+import {
+  modelFiles,
+  parameterFile,
+  type RunSnapshot,
+  restore,
+  restoreParameters,
+  stateFiles,
+} from './pipeline/checkpoint-files.ts';
 import { chooseTemplate } from './pipeline/choose-template.ts';
 import { evaluateRun, predictRun } from './pipeline/evaluate-run.ts';
 import { openBase } from './pipeline/open-base.ts';
 import { openDecoder } from './pipeline/open-decoder.ts';
 import { prepareRows } from './pipeline/prepare-rows.ts';
-import { findResumePoint } from './pipeline/resume.ts';
+import { clearResults, findResumePoint, hasAllResults } from './pipeline/resume.ts';
 import { makeSettings } from './pipeline/run-settings.ts';
-import { logEvent, stateOf, writeOutputs } from './pipeline/write-outputs.ts';
+import { companionFiles, logEvent, stateOf, writeOutputs } from './pipeline/write-outputs.ts';
 import type { ArgNote, TrainArgs } from './records/train-args.ts';
 import type { TrainEvent } from './records/train-events.ts';
-import { checkpointDir, readCheckpoint, recoverCheckpoints, writeCheckpoint } from './store/checkpoint.ts';
-import { writeResolvedConfig } from './store/resolved-config.ts';
+import {
+  checkpointDir,
+  discardCheckpointsAfter,
+  readCheckpoint,
+  recoverCheckpoints,
+  writeCheckpoint,
+} from './store/checkpoint.ts';
+import { formatResolvedConfig, RESOLVED_CONFIG_FILE, writeResolvedConfig } from './store/resolved-config.ts';
 import { acquireRunLock } from './store/run-lock.ts';
 import { readTrainerLog, truncateTrainerLog } from './store/trainer-log.ts';
 import { formatTrainerState } from './store/trainer-state.ts';
@@ -64,10 +77,15 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         stopped = how;
         Object.assign(metrics, trained.metrics);
       }
-      if (stopped !== 'interrupted' && args.do_eval && rows.evaluation.length > 0)
-        Object.assign(metrics, await evaluateRun(args, decoder, rows, deps.onEvent));
-      if (stopped !== 'interrupted' && args.do_predict)
-        Object.assign(metrics, await predictRun(args, decoder, base, template, rows, deps));
+      try {
+        if (stopped !== 'interrupted' && args.do_eval && rows.evaluation.length > 0)
+          Object.assign(metrics, await evaluateRun(args, decoder, rows, deps));
+        if (stopped !== 'interrupted' && args.do_predict)
+          Object.assign(metrics, await predictRun(args, decoder, base, template, rows, deps));
+      } catch (error) {
+        if (!deps.signal.aborted || error !== deps.signal.reason) throw error;
+        stopped = 'interrupted';
+      }
       return { outputDir: args.output_dir, stopped, metrics };
     } finally {
       await decoder.backend.dispose();
@@ -92,32 +110,50 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
           dropLast: args.dataloader_drop_last,
           shuffle: !args.disable_shuffling,
         });
-      const settings = makeSettings(args, planEpoch(0).length);
+      const stepsPerEpoch = planEpoch(0).length;
+      if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
+      const settings = makeSettings(args, stepsPerEpoch);
       let state = freshState();
       let moments = zeroMoments(decoder.parameters);
       if (point) {
         const snapshot = restore(point.files, point.dir, decoder);
         if (!snapshot) throw modelOnly(point.dir);
         refuseOtherData(snapshot, rows.fingerprint, args, point.dir);
-        if (snapshot.state.step >= settings.totalSteps) throw finished(args, snapshot.state.step);
         ({ state, moments } = snapshot);
+        if (args.extend && state.stoppedEarly) {
+          state.stoppedEarly = false;
+          state.evaluationsWithoutGain = 0;
+        }
+        const isOver = state.stoppedEarly || state.step >= settings.totalSteps;
+        if (isOver && (await hasAllResults(args, state.step))) throw finished(args, state.step);
+        await discardCheckpointsAfter(args.output_dir, state.step);
         await truncateTrainerLog(args.output_dir, state.step, snapshot.logLines);
-        note(`going on from ${point.dir}: step ${state.step} of ${settings.totalSteps}`);
+        note(
+          isOver
+            ? `all steps were done in ${point.dir}; only results are missing`
+            : `going on from ${point.dir}: step ${state.step} of ${settings.totalSteps}`,
+        );
       } else {
         await truncateTrainerLog(args.output_dir, -1);
       }
+      await clearResults(args.output_dir);
       const config = await writeResolvedConfig(args.output_dir, args);
+      const companions = await companionFiles(base.dir, args);
       const emit = (event: TrainEvent) => {
         logEvent(args.output_dir, event, state, settings);
         if (event.kind === 'checkpoint' || event.kind === 'log') lock.touch();
         deps.onEvent(event);
       };
-      const save = async () => {
+      const save = async (isToGoOnFrom: boolean) => {
         const logLines = readTrainerLog(args.output_dir).length;
         const snapshot = { state, moments, logLines, dataFingerprint: rows.fingerprint };
         const files = {
           ...modelFiles(opened, args),
-          ...(args.save_only_model ? {} : stateFiles(decoder, snapshot)),
+          ...companions,
+          ...(args.save_only_model && !isToGoOnFrom
+            ? args.load_best_model_at_end && parameterFile(decoder)
+            : stateFiles(decoder, snapshot)),
+          [RESOLVED_CONFIG_FILE]: formatResolvedConfig(args),
           'trainer_state.json': formatTrainerState(stateOf(args, state, settings, opened)),
         };
         const rotation = { limit: args.save_total_limit, bestStep: state.best?.step };
@@ -151,7 +187,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       if (stopped === 'interrupted') return { stopped, metrics: {} };
       if (args.load_best_model_at_end && state.best && state.best.step !== state.step) {
         const dir = checkpointDir(args.output_dir, state.best.step);
-        restore((await readCheckpoint(dir)).files, dir, decoder);
+        restoreParameters((await readCheckpoint(dir)).files, dir, decoder);
         note(
           `the weights of step ${state.best.step} are kept: best ${settings.bestMetric} ${state.best.metric.toPrecision(5)}`,
         );
@@ -161,6 +197,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         base,
         opened,
         rows,
+        companions,
         state,
         settings,
         configHash: config.hash,
@@ -188,6 +225,14 @@ function modelOnly(dir: string): FactoryError {
     code: 'STORE_NO_CHECKPOINT',
     message: `${dir} was saved with save_only_model: it holds no optimiser state to go on from`,
     remedy: 'Start a new run with adapter_name_or_path set to that folder, or set overwrite_output_dir.',
+  });
+}
+
+function noWholeBatch(args: TrainArgs, rows: number): FactoryError {
+  return new FactoryError({
+    code: 'ARGS_CONFLICT',
+    message: `dataloader_drop_last leaves nothing to train on: ${rows} rows do not fill one batch of per_device_train_batch_size ${args.per_device_train_batch_size}`,
+    remedy: 'Lower per_device_train_batch_size, or remove dataloader_drop_last.',
   });
 }
 

@@ -5,6 +5,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { f16ToF32, f32ToBf16, f32ToF16 } from '#factory/model/half.ts';
 import type { StoredWeight } from '#factory/model/parameter.ts';
+import type { LoraPair } from '#factory/records/adapter.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { FileContent } from '#factory/store/atomic-file.ts';
@@ -34,18 +35,24 @@ export interface RunSnapshot extends Omit<StateFile, 'format'> {
 export function stateFiles(decoder: Decoder, snapshot: RunSnapshot): Record<string, FileContent> {
   const { moments, ...rest } = snapshot;
   const tensors = new Map<string, StateTensor>();
-  const values = new Map<string, StateTensor>();
-  decoder.parameters.forEach(({ name, shape, value }, i) => {
+  decoder.parameters.forEach(({ name, shape }, i) => {
     tensors.set(`m.${name}`, { dtype: 'F32', shape, data: moments.m[i] });
     tensors.set(`v.${name}`, { dtype: 'F32', shape, data: moments.v[i] });
-    values.set(name, { dtype: 'F32', shape, data: value });
   });
   const state: StateFile = { format: 1, ...rest };
   return {
     [STATE_FILE]: `${JSON.stringify(state)}\n`,
     [OPTIMIZER_FILE]: encodeTensors(tensors),
-    [PARAMETERS_FILE]: encodeTensors(values),
+    ...parameterFile(decoder),
   };
+}
+
+/** The parameters' values alone, exact whatever dtype the model is saved in. */
+export function parameterFile(decoder: Decoder): Record<string, FileContent> {
+  const values = new Map<string, StateTensor>();
+  for (const { name, shape, value } of decoder.parameters)
+    values.set(name, { dtype: 'F32', shape, data: value });
+  return { [PARAMETERS_FILE]: encodeTensors(values) };
 }
 
 /** Puts the parameters of a checkpoint into the decoder; returns the rest, or null where only the model was saved. */
@@ -55,26 +62,40 @@ export function restore(
   decoder: Decoder,
 ): RunSnapshot | null {
   const text = files.get(STATE_FILE);
-  const parameters = files.get(PARAMETERS_FILE);
   const optimizer = files.get(OPTIMIZER_FILE);
-  if (!text || !parameters || !optimizer) return null;
+  if (!text || !optimizer) return null;
+  restoreParameters(files, dir, decoder);
   const { state, logLines, dataFingerprint } = JSON.parse(new TextDecoder().decode(text)) as StateFile;
-  const values = decodeTensors(parameters, `${dir}/${PARAMETERS_FILE}`).tensors;
   const moments = decodeTensors(optimizer, `${dir}/${OPTIMIZER_FILE}`).tensors;
-  const take = (from: ReadonlyMap<string, StateTensor>, name: string, length: number): Float32Array => {
-    const data = from.get(name)?.data;
-    if (data instanceof Float32Array && data.length === length) return data;
-    throw new FactoryError({
-      code: 'TRAIN_DRIFT',
-      message: `${dir}: expected ${length} values for ${name}, found ${data?.length ?? 'no such tensor'}`,
-      remedy:
-        'Go on with the model, finetuning_type, targets and rank that the run began with, or set another output_dir.',
-    });
-  };
-  for (const { name, value } of decoder.parameters) value.set(take(values, name, value.length));
   const momentsOf = (key: string) =>
-    decoder.parameters.map((p) => take(moments, `${key}.${p.name}`, p.value.length));
+    decoder.parameters.map((p) => take(moments, `${key}.${p.name}`, p.value.length, dir));
   return { state, logLines, dataFingerprint, moments: { m: momentsOf('m'), v: momentsOf('v') } };
+}
+
+export function restoreParameters(
+  files: ReadonlyMap<string, Uint8Array>,
+  dir: string,
+  decoder: Decoder,
+): void {
+  const bytes = files.get(PARAMETERS_FILE);
+  const values = bytes ? decodeTensors(bytes, `${dir}/${PARAMETERS_FILE}`).tensors : new Map();
+  for (const { name, value } of decoder.parameters) value.set(take(values, name, value.length, dir));
+}
+
+function take(
+  tensors: ReadonlyMap<string, StateTensor>,
+  name: string,
+  length: number,
+  dir: string,
+): Float32Array {
+  const data = tensors.get(name)?.data;
+  if (data instanceof Float32Array && data.length === length) return data;
+  throw new FactoryError({
+    code: 'TRAIN_DRIFT',
+    message: `${dir}: expected ${length} values for ${name}, found ${data?.length ?? 'no such tensor'}`,
+    remedy:
+      'Go on with the model, finetuning_type, targets and rank that the run began with, or set another output_dir.',
+  });
 }
 
 /** The tuned model as others load it: a PEFT adapter, or whole weights in the dtype of the base. */
@@ -95,7 +116,7 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
     };
     return {
       'adapter_model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
-      'adapter_config.json': formatPeftConfig({ ...adapter, pairs: [] }, origin),
+      'adapter_config.json': formatPeftConfig({ ...adapter, pairs: pairsOf(decoder, adapter.rank) }, origin),
     };
   }
   const { storedDtype, raw } = decoder.config;
@@ -104,6 +125,17 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
     'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
     'config.json': `${JSON.stringify(raw, null, 2)}\n`,
   };
+}
+
+function pairsOf(decoder: Decoder, rank: number): LoraPair[] {
+  const values = new Map(decoder.parameters.map(({ name, value }) => [name, value]));
+  return [...values].flatMap(([name, a]) => {
+    const module = /^(.+)\.lora_A\.weight$/.exec(name)?.[1];
+    const b = values.get(`${module}.lora_B.weight`);
+    return module && b
+      ? [{ module, rank, inFeatures: a.length / rank, outFeatures: b.length / rank, a, b }]
+      : [];
+  });
 }
 
 function asStored(

@@ -19,7 +19,7 @@ export async function evaluateRun(
   args: TrainArgs,
   decoder: Decoder,
   rows: PreparedRows,
-  onEvent: (event: TrainEvent) => void,
+  { onEvent, signal }: { onEvent(event: TrainEvent): void; signal: AbortSignal },
 ): Promise<Record<string, number>> {
   const metrics: Record<string, number> = {};
   for (const { name, dataset } of rows.evaluation) {
@@ -27,6 +27,7 @@ export async function evaluateRun(
     const result = await evaluateRows(decoder, dataset.examples, {
       batchSize: args.per_device_eval_batch_size,
       wantAccuracy: args.compute_accuracy,
+      signal,
       onProgress: (done, total) => onEvent({ kind: 'evaluate', step: 0, done, total }),
     });
     const seconds = (performance.now() - begun) / 1000;
@@ -63,7 +64,6 @@ export async function predictRun(
   const begun = performance.now();
   const lines: string[] = [];
   for (let at = 0; at < examples.length; at += args.per_device_eval_batch_size) {
-    if (deps.signal.aborted) break;
     const batch = examples.slice(at, at + args.per_device_eval_batch_size);
     const encoded = batch.map((e) =>
       template.encodeOneTurn([...e.prompt, ...e.response.slice(0, 1)], e.system, e.tools),
@@ -80,6 +80,7 @@ export async function predictRun(
       random: () => random.next(),
       signal: deps.signal,
     });
+    deps.signal.throwIfAborted();
     answers.forEach(({ ids }, i) => {
       const decode = (tokens: number[]) =>
         base.tokenizer.decode(tokens, { skipSpecialTokens: args.skip_special_tokens });

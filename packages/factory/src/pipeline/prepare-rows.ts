@@ -1,5 +1,6 @@
 // In: the data arguments, a tokenizer and a template. Out: encoded rows for training and evaluation, from the cache where
 // the same rows were encoded before, and the account of every row that was changed or left out.
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoadedData } from '#factory/data/load-datasets.ts';
 import { reportRows, writeIssues } from '#factory/data/report-rows.ts';
@@ -70,11 +71,13 @@ export async function prepareRows(
   await writeIssues(issues, (line) => {
     lines += line;
   });
-  if (lines) await writeAtomic(join(args.output_dir, ISSUES_FILE), lines);
+  const path = join(args.output_dir, ISSUES_FILE);
+  if (lines) await writeAtomic(path, lines);
+  else await rm(path, { force: true });
   return { train, evaluation, data, fingerprint: train?.fingerprint ?? '' };
 }
 
-/** What the cache does not hold are the issues of encoding; they are counted in its totals. */
+/** The issues of encoding are kept beside the tokens, so that a resumed run reports the same rows as the first. */
 async function encodeCached(
   examples: Example[],
   options: EncodeOptions,
@@ -82,16 +85,29 @@ async function encodeCached(
   { cacheDir, note }: PrepareDeps,
 ): Promise<{ dataset: EncodedDataset; issues: RowIssue[] }> {
   const fingerprint = encodingFingerprint(examples, options);
+  const issuesPath = join(cacheDir, `${fingerprint}.issues.jsonl`);
   if (!args.overwrite_cache) {
     const cached = await readTokenCache(cacheDir, fingerprint);
     if (cached.note) note(cached.note);
-    if (cached.dataset) {
+    const issues = cached.dataset && (await readIssues(issuesPath));
+    if (cached.dataset && issues) {
       const { used, truncated, dropped } = cached.dataset.totals;
       note(`tokens taken from the cache: ${used} rows used, ${truncated} truncated, ${dropped} dropped`);
-      return { dataset: cached.dataset, issues: [] };
+      return { dataset: cached.dataset, issues };
     }
   }
   const encoded = encodeRows(examples, options);
+  await writeAtomic(issuesPath, encoded.issues.map((issue) => `${JSON.stringify(issue)}\n`).join(''));
   await writeTokenCache(cacheDir, encoded.dataset);
   return encoded;
+}
+
+/** Null where the file is missing or damaged: then the rows are encoded again. */
+async function readIssues(path: string): Promise<RowIssue[] | null> {
+  try {
+    const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as RowIssue);
+  } catch {
+    return null;
+  }
 }

@@ -1,12 +1,15 @@
 // In: an output folder and the arguments. Out: the checkpoint to go on from, or null for a fresh start; or a refusal that
 // says what differs. Nothing is deleted before the decision is made.
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { discardCheckpointsAfter, newestGoodCheckpoint, readCheckpoint } from '#factory/store/checkpoint.ts';
+import { diskError } from '#factory/store/disk-error.ts';
 import { describeChange, diffConfigs, readResolvedConfig } from '#factory/store/resolved-config.ts';
+import { ALL_RESULTS_FILE } from '#factory/store/results.ts';
 import { deleteTrainerLog } from '#factory/store/trainer-log.ts';
+import { readTrainerState, TRAINER_STATE_FILE } from '#factory/store/trainer-state.ts';
 
 export interface ResumePoint {
   dir: string;
@@ -19,7 +22,11 @@ export async function findResumePoint(
   note: (text: string) => void,
 ): Promise<ResumePoint | null> {
   const wanted = args.resume_from_checkpoint;
-  if (typeof wanted === 'string') return openPoint(wanted, args, note);
+  if (typeof wanted === 'string') {
+    const isElsewhere = dirname(resolve(wanted)) !== resolve(args.output_dir);
+    if (isElsewhere && !args.overwrite_output_dir) await refuseUsedFolder(args);
+    return openPoint(wanted, args, note);
+  }
   if (args.overwrite_output_dir && wanted !== true) {
     for (const dir of await discardCheckpointsAfter(args.output_dir, -1))
       note(`deleted ${dir} (overwrite_output_dir)`);
@@ -60,7 +67,7 @@ async function refuseUsedFolder({ output_dir }: TrainArgs): Promise<void> {
 
 async function openPoint(dir: string, args: TrainArgs, note: (text: string) => void): Promise<ResumePoint> {
   const { step, files } = await readCheckpoint(dir);
-  const stored = await readResolvedConfig(args.output_dir);
+  const stored = (await readResolvedConfig(dir)) ?? (await readResolvedConfig(args.output_dir));
   const changes = stored ? diffConfigs(stored.args, args) : [];
   const isLength = (key: string) => key === 'num_train_epochs' || key === 'max_steps';
   const refused = changes.filter((c) => c.drifts && !args.allow_drift && !(args.extend && isLength(c.key)));
@@ -74,6 +81,29 @@ async function openPoint(dir: string, args: TrainArgs, note: (text: string) => v
       details: { changes: refused },
     });
   for (const change of changes) note(`changed since the checkpoint: ${describeChange(change)}`);
-  await discardCheckpointsAfter(args.output_dir, step);
   return { dir, step, files };
+}
+
+/** What is written last by each phase; without it the phase has been cut short. */
+const RESULTS = {
+  do_train: TRAINER_STATE_FILE,
+  do_eval: 'eval_results.json',
+  do_predict: 'predict_results.json',
+};
+
+/** Whether everything that the run leaves behind after step `step` is there. */
+export async function hasAllResults(args: TrainArgs, step: number): Promise<boolean> {
+  const names = await readdir(args.output_dir);
+  const phases = (['do_train', 'do_eval', 'do_predict'] as const).filter((phase) => args[phase]);
+  if (!phases.every((phase) => names.includes(RESULTS[phase]))) return false;
+  return (await readTrainerState(args.output_dir)).global_step === step;
+}
+
+/** Deletes the results of an earlier sitting, so that they never stand beside weights that they do not describe. */
+export async function clearResults(outputDir: string): Promise<void> {
+  for (const name of [...Object.values(RESULTS), 'train_results.json', ALL_RESULTS_FILE]) {
+    await rm(join(outputDir, name), { force: true }).catch((error) => {
+      throw diskError(error, 'delete', join(outputDir, name));
+    });
+  }
 }

@@ -7,7 +7,7 @@ import type { Interval } from '#factory/train/intervals.ts';
 import type { TrainSettings } from '#factory/train/train.ts';
 
 /** Residuals kept by `auto`: enough for short batches to skip recomputing, small beside the weights of a 0.5B model. */
-const AUTO_RESIDUAL_BYTES = 1.5 * 2 ** 30;
+const AUTO_RESIDUAL_BYTES = 2 ** 30;
 const KEEP_BUFFER_BYTES = 256 * 2 ** 20;
 
 export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSettings {
@@ -37,6 +37,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
     residualBytes: residualBytes(args),
     log: interval('steps', args.logging_steps, totalSteps),
     logFirstStep: args.logging_first_step,
+    logTokens: args.include_num_input_tokens_seen !== 'no',
     save: interval(args.save_strategy, args.save_steps, totalSteps),
     evaluate: interval(args.eval_strategy, args.eval_steps ?? args.logging_steps, totalSteps),
     evaluateFirst: args.eval_on_start,

@@ -1,13 +1,14 @@
 // In: a finished run. Out: its files: model, tokenizer, logs, results, model card, plots, in the layout of LLaMA-Factory.
-import { copyFile, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeVersion } from '@tunesmith/engine';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
-import { diskError, errnoOf } from '#factory/store/disk-error.ts';
+import { errnoOf } from '#factory/store/disk-error.ts';
 import { writeLossPlots } from '#factory/store/loss-plot.ts';
 import { writeModelCard } from '#factory/store/model-card.ts';
+import { readError } from '#factory/store/read-error.ts';
 import { writeResults } from '#factory/store/results.ts';
 import { appendTrainerLog } from '#factory/store/trainer-log.ts';
 import { type TrainerState, writeTrainerState } from '#factory/store/trainer-state.ts';
@@ -34,6 +35,8 @@ export interface FinishedRun {
   base: Base;
   opened: OpenedDecoder;
   rows: PreparedRows;
+  /** Tokenizer and such, by name. */
+  companions: Record<string, Uint8Array>;
   state: RunState;
   settings: TrainSettings;
   configHash: string;
@@ -41,16 +44,10 @@ export interface FinishedRun {
 }
 
 export async function writeOutputs(run: FinishedRun): Promise<Record<string, number>> {
-  const { args, base, opened, rows, state, settings, configHash, note } = run;
+  const { args, base, opened, rows, companions, state, settings, configHash, note } = run;
   const dir = args.output_dir;
-  for (const [name, content] of Object.entries(modelFiles(opened, args)))
+  for (const [name, content] of Object.entries({ ...modelFiles(opened, args), ...companions }))
     await writeAtomic(join(dir, name), content);
-  await copyFiles(
-    base.dir,
-    dir,
-    args.finetuning_type === 'lora' ? TOKENIZER_FILES : [...TOKENIZER_FILES, 'generation_config.json'],
-  );
-  await writeTrainerState(dir, { ...stateOf(args, state, settings, opened), should_training_stop: true });
 
   const samples = (rows.train?.examples.length ?? 0) * settings.totalEpochs;
   const metrics: Record<string, number> = {
@@ -104,6 +101,8 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
     });
     note(`loss plot: ${paths[0]}`);
   }
+  // Last, because a resumed run takes it for the sign that nothing is missing.
+  await writeTrainerState(dir, { ...stateOf(args, state, settings, opened), should_training_stop: true });
   return metrics;
 }
 
@@ -112,6 +111,7 @@ export function logEvent(dir: string, event: TrainEvent, state: RunState, settin
   if (event.kind !== 'log') return;
   const { entry } = event;
   appendTrainerLog(dir, {
+    inputTokensSeen: entry.num_input_tokens_seen,
     currentSteps: entry.step,
     totalSteps: settings.totalSteps,
     loss: entry.loss,
@@ -154,14 +154,19 @@ function flos({ allParameters }: OpenedDecoder, { tokensSeen }: RunState): numbe
   return 6 * allParameters * tokensSeen;
 }
 
-export async function copyFiles(from: string, to: string, names: readonly string[]): Promise<void> {
+/** The base's tokenizer files as they are, by name; with whole weights the generation config too. */
+export async function companionFiles(from: string, args: TrainArgs): Promise<Record<string, Uint8Array>> {
+  const names =
+    args.finetuning_type === 'lora' ? TOKENIZER_FILES : [...TOKENIZER_FILES, 'generation_config.json'];
+  const files: Record<string, Uint8Array> = {};
   for (const name of names) {
     try {
-      await copyFile(join(from, name), join(to, name));
+      files[name] = await readFile(join(from, name));
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw diskError(error, 'copy', join(to, name));
+      if (errnoOf(error) !== 'ENOENT') throw readError(error, join(from, name), 'MODEL_BAD_FILE');
     }
   }
+  return files;
 }
 
 async function licenseOf(dir: string): Promise<string | null> {

@@ -20,6 +20,8 @@ export interface RunState {
   evaluationsWithoutGain: number;
   /** Losses of the last steps, for the guard against divergence. */
   recentLosses: number[];
+  /** Patience ran out at this step: the run is over before its last step. */
+  stoppedEarly: boolean;
 }
 
 export function freshState(): RunState {
@@ -35,6 +37,7 @@ export function freshState(): RunState {
     best: null,
     evaluationsWithoutGain: 0,
     recentLosses: [],
+    stoppedEarly: false,
   };
 }
 

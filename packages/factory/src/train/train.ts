@@ -25,6 +25,8 @@ export interface TrainSettings {
   residualBytes: number;
   log: Interval;
   logFirstStep: boolean;
+  /** Log entries carry the tokens seen so far. */
+  logTokens: boolean;
   save: Interval;
   evaluate: Interval;
   evaluateFirst: boolean;
@@ -52,8 +54,8 @@ export interface TrainDeps {
   clock(): number;
   rssBytes(): number;
   emit(event: TrainEvent): void;
-  /** Stores a checkpoint of the present parameters and returns its path. */
-  save(state: RunState): Promise<string>;
+  /** Stores a checkpoint of the present parameters and returns its path. One to go on from holds the whole state. */
+  save(isToGoOnFrom: boolean): Promise<string>;
   /** Answers sample prompts with the present parameters. */
   sample?(step: number): Promise<void>;
   signal: AbortSignal;
@@ -61,23 +63,27 @@ export interface TrainDeps {
 
 export type Stopped = 'finished' | 'interrupted' | 'early';
 
-/** Runs from `state.step` to the end. On abort it saves after the step in progress and returns `interrupted`. */
+/**
+ * Runs from `state.step` to the end; a run that is over already does nothing. On abort it saves after the step in
+ * progress and returns `interrupted`.
+ */
 export async function train(deps: TrainDeps): Promise<Stopped> {
   const { decoder, state, settings, signal } = deps;
   const guard = new DivergenceGuard(decoder.config.vocabSize, state.recentLosses);
   let savedAt = state.step;
   let epoch = -1;
   let plan: ReturnType<TrainDeps['planEpoch']> = [];
-  const save = async () => {
-    const path = await deps.save(state);
+  const save = async (isToGoOnFrom = false) => {
+    const path = await deps.save(isToGoOnFrom);
     savedAt = state.step;
     deps.emit({ kind: 'checkpoint', step: state.step, path });
   };
 
+  if (state.stoppedEarly) return 'early';
   if (state.step === 0 && settings.evaluateFirst) await evaluate(deps);
   while (state.step < settings.totalSteps) {
     if (signal.aborted) {
-      if (savedAt !== state.step) await save();
+      if (savedAt !== state.step) await save(true);
       return 'interrupted';
     }
     const now = Math.floor(state.step / settings.stepsPerEpoch);
@@ -95,9 +101,10 @@ export async function train(deps: TrainDeps): Promise<Stopped> {
       log(deps, applied);
     const evaluateNow = isDue(settings.evaluate, state.step, settings);
     const isStale = evaluateNow ? await evaluate(deps) : false;
+    state.stoppedEarly = isStale && !isLast;
     if (isDue(settings.save, state.step, settings) || (isLast && settings.save.every !== 'never'))
       await save();
-    if (isStale && !isLast) {
+    if (state.stoppedEarly) {
       if (savedAt !== state.step && settings.save.every !== 'never') await save();
       return 'early';
     }
@@ -160,13 +167,15 @@ async function oneStep(
 }
 
 function entryAt({ state, settings }: TrainDeps, values: Record<string, number>): LogEntry {
-  return { step: state.step, epoch: state.step / settings.stepsPerEpoch, ...values };
+  const tokens: Record<string, number> = settings.logTokens ? { num_input_tokens_seen: state.tokensSeen } : {};
+  return { step: state.step, epoch: state.step / settings.stepsPerEpoch, ...values, ...tokens };
 }
 
 function log(deps: TrainDeps, { gradNorm, learningRate }: AppliedStep): void {
   const { state } = deps;
   const entry = entryAt(deps, {
-    loss: state.pendingLoss / state.pendingSteps,
+    // Hugging Face's Trainer logs four decimals.
+    loss: Number((state.pendingLoss / state.pendingSteps).toFixed(4)),
     grad_norm: gradNorm,
     learning_rate: learningRate,
   });
@@ -201,7 +210,8 @@ async function evaluate(deps: TrainDeps): Promise<boolean> {
   state.logHistory.push(entry);
   deps.emit({ kind: 'log', entry });
   const metric = values[settings.bestMetric];
-  if (metric !== undefined && Number.isFinite(metric)) {
+  // Before the first step there is no checkpoint that could be the best.
+  if (state.step > 0 && metric !== undefined && Number.isFinite(metric)) {
     const isBetter =
       !state.best || (settings.greaterIsBetter ? metric > state.best.metric : metric < state.best.metric);
     if (isBetter) state.best = { metric, step: state.step };
