@@ -24,6 +24,11 @@ export interface Executable extends AsyncDisposable {
   readonly outputs: readonly string[];
   /** Runs with one tensor per input (more are ignored). The outputs are new tensors, which the caller disposes. */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /**
+   * Gives scratch memory that the runtime holds for this graph back to the system. The next run takes it anew, which
+   * costs about as much as compiling.
+   */
+  shrink(): Promise<void>;
   dispose(): Promise<void>;
 }
 

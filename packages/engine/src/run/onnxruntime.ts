@@ -67,32 +67,37 @@ class OrtExecutable implements Executable {
   readonly #runtime: typeof Ort;
   readonly #lowered: ReturnType<typeof lower>;
   readonly #pool: BufferPool;
+  readonly #open: () => Promise<Ort.InferenceSession>;
   #session: Ort.InferenceSession | null;
+  #isDisposed = false;
 
   constructor(
     name: string,
     runtime: typeof Ort,
     lowered: ReturnType<typeof lower>,
-    session: Ort.InferenceSession,
     pool: BufferPool,
+    open: () => Promise<Ort.InferenceSession>,
+    session: Ort.InferenceSession,
   ) {
     this.name = name;
-    this.#pool = pool;
     this.inputs = lowered.inputs.map((n) => ({ name: n.attrs.name, shape: n.shape, dtype: n.dtype }));
     this.outputs = lowered.outputs.map((o) => o.name);
     this.#runtime = runtime;
     this.#lowered = lowered;
+    this.#pool = pool;
+    this.#open = open;
     this.#session = session;
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    const session = this.#session;
-    if (!session)
+    if (this.#isDisposed)
       throw new EngineError({
         code: 'ENGINE_USE_AFTER_DISPOSE',
         message: `graph ${this.name} was run after it had been disposed`,
         remedy: 'Dispose an executable only after its last run.',
       });
+    this.#session ??= await this.#open();
+    const session = this.#session;
     const { inputs, outputs, shapeInputs } = this.#lowered;
     const bindings = bindFeeds(this.name, inputs, feeds);
     const values: Record<string, Ort.Tensor> = {};
@@ -121,10 +126,16 @@ class OrtExecutable implements Executable {
     return out;
   }
 
-  async dispose(): Promise<void> {
+  /** The runtime keeps an arena per session, and has no other way to empty it from here. */
+  async shrink(): Promise<void> {
     const session = this.#session;
     this.#session = null;
     await session?.release();
+  }
+
+  async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    await this.shrink();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -147,29 +158,33 @@ class CpuBackend implements Backend {
   async compile(graph: Graph): Promise<Executable> {
     const lowered = lower(simplify(graph));
     const { threads = 0, profilePrefix } = this.#options;
-    try {
-      const session = await this.#runtime.InferenceSession.create(lowered.bytes, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-        ...(profilePrefix
-          ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
-          : {}),
-      });
-      const executable = new OrtExecutable(graph.name, this.#runtime, lowered, session, this.#pool);
-      this.#executables.add(executable);
-      return executable;
-    } catch (cause) {
-      throw new EngineError({
-        code: 'ENGINE_COMPILE_FAILED',
-        message: `graph ${graph.name} is refused by the runtime: ${(cause as Error).message}`,
-        remedy: 'Run the same graph on the reference backend, and report the message.',
-        cause,
-      });
-    }
+    const open = async (): Promise<Ort.InferenceSession> => {
+      try {
+        return await this.#runtime.InferenceSession.create(lowered.bytes, {
+          executionProviders: ['cpu'],
+          intraOpNumThreads: threads,
+          interOpNumThreads: 1,
+          executionMode: 'sequential',
+          graphOptimizationLevel: 'all',
+          // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
+          enableMemPattern: false,
+          logSeverityLevel: 3,
+          ...(profilePrefix
+            ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
+            : {}),
+        });
+      } catch (cause) {
+        throw new EngineError({
+          code: 'ENGINE_COMPILE_FAILED',
+          message: `graph ${graph.name} is refused by the runtime: ${(cause as Error).message}`,
+          remedy: 'Run the same graph on the reference backend, and report the message.',
+          cause,
+        });
+      }
+    };
+    const executable = new OrtExecutable(graph.name, this.#runtime, lowered, this.#pool, open, await open());
+    this.#executables.add(executable);
+    return executable;
   }
 
   tensor(dtype: DType, dims: readonly number[], data: HostArray): Tensor {

@@ -49,6 +49,8 @@ class ReferenceExecutable implements Executable {
     return Object.fromEntries([...results].map(([name, value]) => [name, toTensor(value)]));
   }
 
+  async shrink(): Promise<void> {}
+
   async dispose(): Promise<void> {
     this.#graph = null;
   }

@@ -71,6 +71,9 @@ export interface Tape {
   dropoutKey: string;
 }
 
+/** A layer whose residuals reach this size has scratch of several times as much, which is worth a compilation to free. */
+const SHRINK_BYTES = 48 * 2 ** 20;
+
 const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
 
 export class Decoder {
@@ -305,6 +308,7 @@ export class Decoder {
         x = y;
         tape.top = x;
       }
+      await this.#shrinkAfter(batch, 'forward');
       return { h: await this.normed(x, batch.labelIndex), tape };
     } catch (error) {
       this.release(tape);
@@ -337,6 +341,7 @@ export class Decoder {
         dy = out.d_x;
         if (!dy) break;
       }
+      await this.#shrinkAfter(batch, 'backward');
       if (this.#trainedEmbedding && dy)
         await this.#scatterEmbedding(batch.ids, dy, this.#trainedEmbedding.gradient);
       dy?.dispose();
@@ -366,6 +371,12 @@ export class Decoder {
       const to = ids[i] * width;
       for (let j = 0; j < width; j++) gradient[to + j] += d[from + j];
     }
+  }
+
+  /** Scratch of the forward graphs must not stand beside that of the backward graphs when a batch is large. */
+  async #shrinkAfter(batch: PackedBatch, pass: 'forward' | 'backward'): Promise<void> {
+    if (residualBytes(this.layers[0].spec, batch.ids.length) < SHRINK_BYTES) return;
+    for (const [key, executable] of this.#executables) if (key.startsWith(pass)) await (await executable).shrink();
   }
 
   /** Frees what a forward pass kept. Safe to call twice. */
