@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { classificationReport } from './classification-report.ts';
+import { nextCommands, resultText } from './result-text.ts';
+
+describe('resultText', () => {
+  it('shows the gain, one mail with both answers, and three commands', () => {
+    const truth = ['spam', 'spam', 'ham', 'ham'];
+    const text = resultText({
+      before: classificationReport(truth, ['spam', 'spam', 'spam', 'spam'], ['spam', 'ham']),
+      after: classificationReport(truth, truth, ['spam', 'ham']),
+      samples: [
+        { mail: `Subject: Prize\n\n${'word '.repeat(60)}`, truth: 'spam', before: 'a\nb', after: 'spam' },
+      ],
+      adapter: 'out/adapter',
+      lossPlot: 'out/adapter/training_loss.png',
+      seconds: { total: 61.2, training: 40 },
+      nextCommands: nextCommands('base', 'out/adapter'),
+    });
+    expect(text).toMatchInlineSnapshot(`
+      "
+      4 held-out mails (2 spam, 2 ham), none of them in training:
+
+                  before                  after
+        accuracy  50.0 % [15.0–85.0]      100.0 % [51.0–100.0]
+        macro-F1  33.3 % [0.0–50.0]       100.0 % [50.0–100.0]
+                  in brackets: 95 % intervals (Wilson; bootstrap)
+
+        | Subject: Prize
+        | word word word word word word word word word word word word word word word word word wo…
+          base model:  "a\\nb"
+          fine-tuned:  "spam"   (truth: spam)
+
+      adapter     out/adapter
+      loss plot   out/adapter/training_loss.png
+      time        61 s in all, 40 s of it training
+
+      What to do next:
+        npx tunesmith generate --model_name_or_path base --adapter_name_or_path out/adapter --prompt 'Is this e-mail spam or ham? Answer with one word. Subject: Claim your free prize now'
+        npx tunesmith train --model_name_or_path base --stage sft --do_train --dataset your_data.json --output_dir outputs
+        npm run quickstart -- --model HuggingFaceTB/SmolLM2-135M-Instruct
+      "
+    `);
+    for (const line of text.split('\n').filter((l) => !l.includes('npx')))
+      expect(line.length).toBeLessThan(120);
+  });
+});
