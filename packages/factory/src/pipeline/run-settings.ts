@@ -39,6 +39,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
     logFirstStep: args.logging_first_step,
     logTokens: args.include_num_input_tokens_seen !== 'no',
     save: interval(args.save_strategy, args.save_steps, totalSteps),
+    savesModelOnly: args.save_only_model,
     evaluate: interval(args.eval_strategy, args.eval_steps ?? args.logging_steps, totalSteps),
     evaluateFirst: args.eval_on_start,
     evalBatchSize: args.per_device_eval_batch_size,

@@ -39,6 +39,16 @@ describe('DivergenceGuard', () => {
     expect(firstComplaint([...calm(5), 50, 60, 70, 80])).toBeNull();
   });
 
+  test('three steps without any gradient are the end, unless all is learned', () => {
+    const reasons = (losses: number[], norms: number[]) => {
+      const guard = new DivergenceGuard(1000, []);
+      return losses.map((loss, i) => guard.check(loss, norms[i]));
+    };
+    expect(reasons([5, 5, 5], [0, 0, 0])[2]).toMatch(/every gradient is zero, for 3 steps/);
+    expect(reasons([5, 5, 5, 5], [0, 0, 1, 0])).toEqual([null, null, null, null]);
+    expect(reasons([0, 0, 0, 0], [0, 0, 0, 0])).toEqual([null, null, null, null]);
+  });
+
   test('says how far it is', () => {
     const guard = new DivergenceGuard(1000, calm(30));
     expect([20, 20, 20].map((loss) => guard.check(loss, 1))[2]).toBe(

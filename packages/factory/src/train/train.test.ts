@@ -27,6 +27,7 @@ const settings: TrainSettings = {
   log: { every: 'steps', steps: 3 },
   logFirstStep: false,
   logTokens: false,
+  savesModelOnly: false,
   save: { every: 'never' },
   evaluate: { every: 'never' },
   evaluateFirst: false,

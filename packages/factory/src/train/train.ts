@@ -28,6 +28,8 @@ export interface TrainSettings {
   /** Log entries carry the tokens seen so far. */
   logTokens: boolean;
   save: Interval;
+  /** Regular checkpoints hold no state to go on from. */
+  savesModelOnly: boolean;
   evaluate: Interval;
   evaluateFirst: boolean;
   evalBatchSize: number;
@@ -83,7 +85,7 @@ export async function train(deps: TrainDeps): Promise<Stopped> {
   if (state.step === 0 && settings.evaluateFirst) await evaluate(deps);
   while (state.step < settings.totalSteps) {
     if (signal.aborted) {
-      if (savedAt !== state.step) await save(true);
+      if (savedAt !== state.step || (settings.savesModelOnly && state.step > 0)) await save(true);
       return 'interrupted';
     }
     const now = Math.floor(state.step / settings.stepsPerEpoch);
@@ -167,7 +169,9 @@ async function oneStep(
 }
 
 function entryAt({ state, settings }: TrainDeps, values: Record<string, number>): LogEntry {
-  const tokens: Record<string, number> = settings.logTokens ? { num_input_tokens_seen: state.tokensSeen } : {};
+  const tokens: Record<string, number> = settings.logTokens
+    ? { num_input_tokens_seen: state.tokensSeen }
+    : {};
   return { step: state.step, epoch: state.step / settings.stepsPerEpoch, ...values, ...tokens };
 }
 

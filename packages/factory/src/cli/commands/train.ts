@@ -2,7 +2,7 @@
 // It understands words and shows events; the run itself is pipeline.ts.
 import { readFileSync } from 'node:fs';
 import { parseTrainArgs } from '#factory/arguments/parse.ts';
-import type { ArgNote } from '#factory/records/train-args.ts';
+import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
 import type { Console } from '../console.ts';
 import { stopOnSignals } from '../interrupt.ts';
@@ -37,7 +37,7 @@ export async function train({ words, json, terminal, env }: CommandContext): Pro
     if (json) {
       terminal.out(`${JSON.stringify({ kind: 'result', ...result })}\n`);
     } else {
-      terminal.out(summary(result, words));
+      terminal.out(summary(result, [...words, ...wordsToGoOn(args)]));
     }
     return result.stopped === 'interrupted' ? 130 : 0;
   } finally {
@@ -56,6 +56,16 @@ function printNotes(notes: readonly ArgNote[], json: boolean, terminal: Console)
   }
 }
 
+/** What turns the command that began a run into one that goes on with it. */
+function wordsToGoOn({ overwrite_output_dir, resume_from_checkpoint }: TrainArgs): string[] {
+  return [
+    ...(overwrite_output_dir ? ['--overwrite_output_dir', 'false'] : []),
+    ...(resume_from_checkpoint === null || resume_from_checkpoint === true
+      ? []
+      : ['--resume_from_checkpoint', 'true']),
+  ];
+}
+
 function summary(
   result: { outputDir: string; stopped: string; metrics: Record<string, number> },
   words: readonly string[],
@@ -65,7 +75,7 @@ function summary(
   );
   const last =
     result.stopped === 'interrupted'
-      ? `stopped and saved in ${result.outputDir}; go on with the same command:\n  tunesmith train ${words.map(quote).join(' ')}`
+      ? `stopped and saved in ${result.outputDir}; go on with:\n  tunesmith train ${words.map(quote).join(' ')}`
       : `${result.stopped === 'early' ? 'stopped early' : 'finished'}: ${result.outputDir}`;
   return `${[...metrics, last].join('\n')}\n`;
 }
