@@ -65,7 +65,10 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
     const template = await chooseTemplate(args, base, data, note);
     const cacheDir = args.tokenized_path ?? join(args.output_dir, '.token-cache');
-    const rows = await prepareRows(args, data, { tokenizer: base.tokenizer, template, cacheDir, note });
+    const { tokenizer } = base;
+    const { vocabSize } = base.config;
+
+    const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
     await base.weights.close();
     const { decoder } = opened;

@@ -5,6 +5,7 @@ import { generateTokens } from '#factory/model/generate.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import type { ResolvedTemplate } from '#factory/tokens/template.ts';
+import { checkVocabulary } from './check-vocabulary.ts';
 import type { Base } from './open-base.ts';
 import type { PreparedRows } from './prepare-rows.ts';
 
@@ -45,6 +46,7 @@ export async function answerSamples(
   }
   for (const { text, ids } of prompts) {
     if (signal.aborted) return;
+    checkVocabulary(ids, base.tokenizer, base.config.vocabSize);
     const [answer] = await generateTokens(decoder, [ids], {
       maxNewTokens: Math.min(MAX_NEW_TOKENS, args.max_new_tokens),
       doSample: false,

@@ -7,6 +7,7 @@ import type { Message } from '#factory/records/message.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { streamDecoder } from '#factory/tokens/stream-decoder.ts';
+import { checkVocabulary } from './check-vocabulary.ts';
 import { templateOf } from './choose-template.ts';
 import { openBase } from './open-base.ts';
 import { openDecoder } from './open-decoder.ts';
@@ -57,6 +58,7 @@ export async function openGenerator(args: TrainArgs): Promise<Generator> {
   const { base, decoder } = await openForInference(args);
   const { tokenizer } = base;
   const answer = async (prompt: number[], stopIds: number[], options: AnswerOptions): Promise<Answer> => {
+    checkVocabulary(prompt, tokenizer, base.config.vocabSize);
     const stream = streamDecoder(tokenizer, {
       stopWords: options.stop,
       skipSpecialTokens: args.skip_special_tokens,

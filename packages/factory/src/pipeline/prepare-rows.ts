@@ -13,6 +13,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { readTokenCache, writeTokenCache } from '#factory/store/token-cache.ts';
 import { type EncodeOptions, encodeRows, encodingFingerprint } from '#factory/tokens/encode.ts';
+import { checkVocabulary } from './check-vocabulary.ts';
 
 export const ISSUES_FILE = 'row_issues.jsonl';
 
@@ -27,6 +28,8 @@ export interface PreparedRows {
 export interface PrepareDeps {
   tokenizer: TextTokenizer;
   template: ChatTemplate | null;
+  /** Of the model; an id beyond it is an error. */
+  vocabSize: number;
   cacheDir: string;
   note(text: string): void;
 }
@@ -51,6 +54,8 @@ export async function prepareRows(
     };
     const result = await encodeCached(examples, options, args, deps);
     issues.push(...result.issues);
+    for (const { inputIds } of result.dataset.examples)
+      checkVocabulary(inputIds, deps.tokenizer, deps.vocabSize);
     return result.dataset;
   };
   const train = data.train.length > 0 ? await encode(data.train, 'train') : null;
