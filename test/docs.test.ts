@@ -1,7 +1,7 @@
 // Every page for readers: links, anchors and file paths lead somewhere; every command names a script, a sub-command and
 // keys that exist, with values that the parser takes. A command that is shown to fail must fail with the code that is shown.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseModelArgs, parseTrainArgs } from '../packages/factory/src/arguments/parse.ts';
@@ -10,6 +10,8 @@ import { GENERATE_KEYS } from '../packages/factory/src/cli/generate-keys.ts';
 import { keyPage } from '../packages/factory/src/cli/help-pages.ts';
 import { FactoryError } from '../packages/factory/src/errors.ts';
 import { quickstartOptions } from '../packages/factory/src/quickstart/quickstart-options.ts';
+import type { TrainArgs } from '../packages/factory/src/records/train-args.ts';
+import { formatResolvedConfig, RESOLVED_CONFIG_FILE } from '../packages/factory/src/store/resolved-config.ts';
 import { type Page, readPage, type ShellBlock, slug, splitShell } from './docs-reader.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -89,13 +91,25 @@ function judge(words: string[], page: Page): string | null {
   return file !== undefined && !existsSync(join(root, file)) ? `there is no file ${file}` : null;
 }
 
+/** Runs that the pages have started so far, by output_dir: their resolved configuration can be a command's input. */
+const runs = new Map<string, TrainArgs>();
+
+function readFor(page: Page, path: string): string {
+  const written = basename(path) === RESOLVED_CONFIG_FILE ? runs.get(dirname(path)) : undefined;
+  if (written) return formatResolvedConfig(written);
+  return page.files.get(path) ?? readFileSync(join(root, path), 'utf8');
+}
+
 function judgeTunesmith(words: string[], page: Page): string | null {
   const [command, ...all] = words;
   const rest = all.filter((word) => word !== '--json');
-  const deps = { readFile: (path: string) => page.files.get(path) ?? readFileSync(join(root, path), 'utf8') };
+  const deps = { readFile: (path: string) => readFor(page, path) };
   if (!Object.hasOwn(COMMANDS, command)) return `there is no command ${command}`;
   try {
-    if (command === 'train') parseTrainArgs(rest, deps);
+    if (command === 'train') {
+      const { args } = parseTrainArgs(rest, deps);
+      runs.set(args.output_dir, args);
+    }
     if (command === 'generate') parseModelArgs(rest, GENERATE_KEYS, deps);
     if (command === 'quickstart') quickstartOptions(rest);
     if (command === 'help' && rest[0] !== undefined && !Object.hasOwn(COMMANDS, rest[0]))
