@@ -180,7 +180,8 @@ export function checkpoints(dir: string): string[] {
 /** A fixture model, with room for 512 tokens and a tokenizer of one id per character. */
 function makeModel(architecture: string, dir: string): void {
   mkdirSync(dir, { recursive: true });
-  cpSync(join(MODELS, architecture, 'model.safetensors'), join(dir, 'model.safetensors'));
+  for (const name of readdirSync(join(MODELS, architecture)))
+    if (name.startsWith('model')) cpSync(join(MODELS, architecture, name), join(dir, name));
   const config = readJson<{ vocab_size: number }>(MODELS, architecture, 'config.json');
   write(dir, 'config.json', { ...config, max_position_embeddings: 512 });
   write(dir, 'tokenizer.json', characterTokenizer(config.vocab_size));
