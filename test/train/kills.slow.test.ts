@@ -137,3 +137,18 @@ test('interrupted by Ctrl-C at random instants, a run ends the same', async () =
   // The checkpoints of the interruptions differ; weights and logs do not.
   expect(essence(world.at('nervous'))).toEqual(essence(world.at('calm')));
 });
+
+test('stopped while it predicts, a run goes on with predicting', async () => {
+  const change: Flags = { ...FULL, max_new_tokens: 200, per_device_eval_batch_size: 1, num_train_epochs: 1 };
+  const child = start(['train', ...world.flags('predicting', change), '--json']);
+  child.stdout?.on('data', (text) => {
+    if (String(text).includes('"kind":"end"')) setTimeout(() => child.kill('SIGINT'), 150);
+  });
+  const stopped = await ended(child);
+  expect(stopped.status).toBe(130);
+  expect(existsSync(world.at('predicting', 'predict_results.json'))).toBe(false);
+  const after = await ended(start(['train', ...world.flags('predicting', change)]));
+  expect([after.status, after.status === 0 ? '' : after.err]).toEqual([0, '']);
+  expect(after.err).toContain('only results are missing');
+  expect(existsSync(world.at('predicting', 'generated_predictions.jsonl'))).toBe(true);
+});

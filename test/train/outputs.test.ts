@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
 import {
   checkpoints,
   type Ended,
@@ -195,11 +194,10 @@ describe('a LoRA run', () => {
     const card = readFileSync(join(dir, 'README.md'), 'utf8');
     for (const part of ['learning_rate: 0.01', 'lora_rank: 2', 'library_name: peft'])
       expect(card).toContain(part);
-    expect(parse(readFileSync(join(dir, 'resolved_config.yaml'), 'utf8'))).toMatchObject({
-      lora_rank: 2,
-      seed: 42,
-      template: 'default',
-    });
+    const config = readFileSync(join(dir, 'resolved_config.yaml'), 'utf8');
+    expect(config).toMatch(/^# sha256 [0-9a-f]{64}\n/);
+    for (const line of ['lora_rank: 2', 'seed: 42', 'template: default'])
+      expect(config.split('\n')).toContain(line);
     expect(readJson(dir, 'template_proof.json')).toMatchObject({ template: 'default', compared: false });
     for (const name of [
       'training_loss.png',
@@ -243,14 +241,12 @@ test('the seed decides every byte', async () => {
     await world.train('seed-c', { ...change, seed: 7 }),
     // Keeping or making anew what backward needs is a matter of memory only.
     await world.train('seed-d', { ...change, residual_policy: 'recompute' }),
-    await world.train('seed-e', { ...change, residual_policy: 'save' }),
   ];
-  expect(runs.map(({ status, err }) => [status, status === 0 ? '' : err])).toEqual(Array(5).fill([0, '']));
-  const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => essence(world.at(`seed-${name}`)));
+  expect(runs.map(({ status, err }) => [status, status === 0 ? '' : err])).toEqual(Array(4).fill([0, '']));
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => essence(world.at(`seed-${name}`)));
   expect(b).toEqual(a);
   expect(c.weights).not.toEqual(a.weights);
   expect(d).toEqual(a);
-  expect(e).toEqual(a);
 });
 
 describe('whole weights', () => {

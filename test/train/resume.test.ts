@@ -1,7 +1,6 @@
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
 import {
   checkpoints,
   type Ended,
@@ -190,9 +189,7 @@ describe('another configuration', () => {
     ok(run);
     expect(run.err).toContain('logging_steps: 2 → 1 (does not change the weights)');
     expect(essence(world.at('harmless')).weights).toEqual(essence(world.at('whole')).weights);
-    expect(parse(readFileSync(world.at('harmless', 'resolved_config.yaml'), 'utf8'))).toMatchObject({
-      logging_steps: 1,
-    });
+    expect(readFileSync(world.at('harmless', 'resolved_config.yaml'), 'utf8')).toMatch(/^logging_steps: 1$/m);
   });
 
   test('of the data is refused, and nothing is deleted', async () => {
