@@ -14,6 +14,7 @@ export {
 export { adamwStep } from './optim/adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
 export { makeSchedule } from './optim/schedule.ts';
+export { sgemmGraph } from './nn/sgemm.ts';
 export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
 export { runtimeVersion } from './run/onnxruntime.ts';
 export { openBackend } from './run/open-backend.ts';

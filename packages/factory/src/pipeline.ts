@@ -44,7 +44,10 @@ export interface RunDeps {
   signal: AbortSignal;
   notes: ArgNote[];
   given: Record<string, unknown>;
-  env?: Readonly<Record<string, string | undefined>>;
+  /** Where hub caches and tokens are named. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds since 1970. */
+  now(): number;
 }
 
 export interface RunResult {
@@ -55,9 +58,9 @@ export interface RunResult {
 
 /** Trains, evaluates and predicts as `do_train`, `do_eval` and `do_predict` say. */
 export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunResult> {
-  const env = deps.env ?? process.env;
+  const { env } = deps;
   const note = (text: string) => deps.onEvent({ kind: 'note', text });
-  const lock = acquireRunLock(args.output_dir, Date.now);
+  const lock = acquireRunLock(args.output_dir, deps.now);
   try {
     await recoverCheckpoints(args.output_dir);
     const point = args.do_train ? await findResumePoint(args, note) : null;

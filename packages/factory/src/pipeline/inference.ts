@@ -45,17 +45,19 @@ export interface Generator {
   close(): Promise<void>;
 }
 
-async function openForInference(args: TrainArgs) {
+type Env = Readonly<Record<string, string | undefined>>;
+
+async function openForInference(args: TrainArgs, env: Env) {
   const notes: string[] = [];
   const note = (text: string) => notes.push(text);
-  const base = await openBase(args, 'infer', { env: process.env, note });
+  const base = await openBase(args, 'infer', { env, note });
   const { decoder } = await openDecoder(args, base, 'infer', note);
   await base.weights.close();
   return { base, decoder };
 }
 
-export async function openGenerator(args: TrainArgs): Promise<Generator> {
-  const { base, decoder } = await openForInference(args);
+export async function openGenerator(args: TrainArgs, env: Env): Promise<Generator> {
+  const { base, decoder } = await openForInference(args, env);
   const { tokenizer } = base;
   const answer = async (prompt: number[], stopIds: number[], options: AnswerOptions): Promise<Answer> => {
     checkVocabulary(prompt, tokenizer, base.config.vocabSize);
@@ -106,8 +108,8 @@ export interface Scorer {
   close(): Promise<void>;
 }
 
-export async function openScorer(args: TrainArgs): Promise<Scorer> {
-  const { base, decoder } = await openForInference(args);
+export async function openScorer(args: TrainArgs, env: Env): Promise<Scorer> {
+  const { base, decoder } = await openForInference(args, env);
   const template = templateOf(args, base);
   return {
     async scoreLabels(rows, labels, onProgress) {

@@ -30,6 +30,7 @@ function recorder(
     out: (line) => text.push(line),
     err: () => {},
     env: {},
+    now: Date.now,
     readFile: (path) => readFileSync(path, 'utf8'),
     signal,
     onEvent: (event) => {

@@ -19,6 +19,8 @@ export interface QuickstartDeps {
   err(text: string): void;
   env: Readonly<Record<string, string | undefined>>;
   readFile(path: string): string;
+  /** Milliseconds since 1970. */
+  now(): number;
   signal: AbortSignal;
   onEvent(event: TrainEvent): void;
 }
@@ -58,21 +60,21 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
   say(`2/4  asking the base model about the held-out mails`);
   const shown = SPAM_LABELS.map((label) => task.test.find((row) => row.output === label)!);
   const base = answersOnly(parsed.args, []);
-  const before = await score(base, task.test);
-  const answersBefore = await answers(base, shown);
+  const before = await score(base, task.test, deps.env);
+  const answersBefore = await answers(base, shown, deps.env);
   if (deps.signal.aborted) return 130;
 
   say(`3/4  fine-tuning with LoRA`);
   const trainingStarted = performance.now();
   const { args, notes, given } = parsed;
-  const run = await runTraining(args, { notes, given, signal: deps.signal, onEvent: deps.onEvent });
+  const run = await runTraining(args, { ...deps, notes, given });
   const trainingSeconds = seconds(trainingStarted);
   if (run.stopped === 'interrupted') return 130;
 
   say(`4/4  asking the fine-tuned model about the same mails`);
   const tuned = answersOnly(args, [args.output_dir]);
-  const after = await score(tuned, task.test);
-  const answersAfter = await answers(tuned, shown);
+  const after = await score(tuned, task.test, deps.env);
+  const answersAfter = await answers(tuned, shown, deps.env);
 
   const result: QuickstartResult = {
     kind: 'quickstart',
@@ -144,8 +146,8 @@ function answersOnly(args: TrainArgs, adapters: string[]): TrainArgs {
 }
 
 /** The label with the higher log-probability is the answer; a tie goes to the first. */
-async function score(args: TrainArgs, rows: readonly SpamRow[]): Promise<ClassificationReport> {
-  const scorer = await openScorer(args);
+async function score(args: TrainArgs, rows: readonly SpamRow[], env: QuickstartDeps['env']): Promise<ClassificationReport> {
+  const scorer = await openScorer(args, env);
   try {
     const asked = rows.map((row) => ({ messages: question(row) }));
     const scores = await scorer.scoreLabels(asked, [...SPAM_LABELS]);
@@ -160,8 +162,8 @@ async function score(args: TrainArgs, rows: readonly SpamRow[]): Promise<Classif
   }
 }
 
-async function answers(args: TrainArgs, rows: readonly SpamRow[]): Promise<string[]> {
-  const generator = await openGenerator(args);
+async function answers(args: TrainArgs, rows: readonly SpamRow[], env: QuickstartDeps['env']): Promise<string[]> {
+  const generator = await openGenerator(args, env);
   try {
     const texts: string[] = [];
     for (const row of rows) {

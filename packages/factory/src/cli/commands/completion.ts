@@ -11,7 +11,7 @@ export async function completion({ words, terminal }: CommandContext): Promise<n
     throw new FactoryError({
       code: 'CLI_USAGE',
       message: `expected one of bash, zsh, fish after completion, found ${JSON.stringify(words.join(' '))}`,
-      remedy: 'Write for example: source <(tunesmith completion bash)',
+      remedy: 'Name the shell, as in `source <(tunesmith completion bash)`.',
     });
   }
   terminal.out(script);

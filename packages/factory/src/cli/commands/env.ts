@@ -1,6 +1,5 @@
 // In: nothing (or --output_dir). Out: the facts about this machine that a report needs, as lines or JSON.
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
@@ -8,7 +7,7 @@ import type { CommandContext } from '../command.ts';
 import { packageVersion } from './version.ts';
 
 export async function env({ words, json, terminal, env: variables }: CommandContext): Promise<number> {
-  const facts = collectFacts(outputDirOf(words), variables);
+  const facts = await collectFacts(outputDirOf(words), variables);
   if (json) {
     terminal.out(`${JSON.stringify(facts)}\n`);
   } else {
@@ -31,9 +30,9 @@ function outputDirOf(words: readonly string[]): string {
   });
 }
 
-function collectFacts(outputDir: string, variables: CommandContext['env']) {
+async function collectFacts(outputDir: string, variables: CommandContext['env']) {
   const cpus = os.cpus();
-  const engine = loadEngine();
+  const engine = await loadEngine();
   const folder = nearestFolder(resolve(outputDir));
   return {
     tunesmith: packageVersion(),
@@ -53,13 +52,13 @@ function collectFacts(outputDir: string, variables: CommandContext['env']) {
   };
 }
 
-/** The runtime belongs to the engine package, so it is looked up from there. */
-function loadEngine(): { version: string; problem: string | null } {
+async function loadEngine(): Promise<{ version: string; problem: string | null }> {
   let version = 'not installed';
   try {
-    const require = createRequire(import.meta.resolve('@tunesmith/engine'));
-    version = (require('onnxruntime-node/package.json') as { version: string }).version;
-    require('onnxruntime-node');
+    const { openBackend, runtimeVersion } = await import('@tunesmith/engine');
+    version = runtimeVersion();
+    const backend = await openBackend('cpu');
+    await backend.dispose();
     return { version, problem: null };
   } catch (error) {
     return { version, problem: (error instanceof Error ? error.message : String(error)).split('\n')[0]! };

@@ -29,7 +29,7 @@ export async function generate({ words, json, terminal, env }: CommandContext): 
   const prompt = wish.chat ? '' : await readPrompt(wish);
 
   const { openGenerator } = await import('#factory/pipeline.ts');
-  const generator = await openGenerator(args);
+  const generator = await openGenerator(args, env);
   try {
     const settings = generationSettings(args, wish.stop);
     if (wish.chat) {

@@ -21,6 +21,7 @@ export async function quickstart({ words, json, terminal, env }: CommandContext)
         terminal.err(text);
       },
       env,
+      now: Date.now,
       readFile: (path) => readFileSync(path, 'utf8'),
       signal: stop.signal,
       onEvent: progress.show,

@@ -30,6 +30,7 @@ export async function train({ words, json, terminal, env }: CommandContext): Pro
       notes,
       given,
       env,
+      now: Date.now,
       signal: stop.signal,
       onEvent: progress.show,
     });
