@@ -59,7 +59,9 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
     const sgemm = await measureSgemm(batch.reduce((n, e) => n + e.inputIds.length, 0));
     const step = await trainer.step(batch);
     if (i >= 0) ours.push({ ...step, sgemm });
-    say(`ours   ${step.tokens} tokens ${step.seconds.toFixed(2)} s ${(step.usefulGflops / step.seconds).toFixed(0)} GFLOP/s, SGEMM ${sgemm.toFixed(0)}`);
+    say(
+      `ours   ${step.tokens} tokens ${step.seconds.toFixed(2)} s ${(step.usefulGflops / step.seconds).toFixed(0)} GFLOP/s, SGEMM ${sgemm.toFixed(0)}`,
+    );
     if (!rival) continue;
     const other = await rival.step(Math.max(0, i));
     if (i >= 0) others.push(other);
@@ -123,7 +125,9 @@ function groupedBatches(rows: EncodedExample[], steps: number): EncodedExample[]
     shuffle: true,
   });
   // The first is the largest of the epoch, for the peak of memory.
-  return Array.from({ length: steps }, (_, i) => plan[Math.floor((i * plan.length) / steps)][0].map((r) => rows[r]));
+  return Array.from({ length: steps }, (_, i) =>
+    plan[Math.floor((i * plan.length) / steps)][0].map((r) => rows[r]),
+  );
 }
 
 /** The rival's plan: rows in random order, as Hugging Face's sampler gives them. */
@@ -150,7 +154,9 @@ async function openRival(python: string, folder: string, batches: EncodedExample
   );
   writeFileSync(file, JSON.stringify(plain));
   const script = new URL('./peft_baseline.py', import.meta.url).pathname;
-  const child: ChildProcess = spawn(python, [script, folder, file, '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child: ChildProcess = spawn(python, [script, folder, file, '--serve'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const next = async (): Promise<RivalStep> => {
     const { value, done } = await lines.next();

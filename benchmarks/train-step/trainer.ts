@@ -23,7 +23,9 @@ export async function openTrainer(folder: string) {
   const model = await openModel(folder, { cacheDir: folder, offline: true });
   const { config } = model;
   const shapes = expectedTensors(config);
-  const modules = [...shapes.keys()].flatMap((n) => (/_proj\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : []));
+  const modules = [...shapes.keys()].flatMap((n) =>
+    /_proj\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : [],
+  );
   const size = (name: string) => (shapes.get(name) as number[]).reduce((a, b) => a * b, 1);
   const linear = modules.reduce((n, m) => n + size(`${m}.weight`), 0);
   const head = size('model.embed_tokens.weight');
@@ -47,7 +49,10 @@ export async function openTrainer(folder: string) {
   return {
     async step(batch: EncodedExample[]): Promise<OwnStep> {
       const begun = performance.now();
-      const { tokens, labelTokens } = await trainStep(decoder, [batch], { residualBytes: RESIDUAL_BYTES, dropoutKey: '' });
+      const { tokens, labelTokens } = await trainStep(decoder, [batch], {
+        residualBytes: RESIDUAL_BYTES,
+        dropoutKey: '',
+      });
       const scale = clipCoefficient(globalNorm(decoder.parameters.map((p) => p.gradient)), 1);
       done++;
       decoder.parameters.forEach(({ value, gradient }, i) => {

@@ -11,10 +11,10 @@ export {
   PROJECTIONS,
   type ProjectionName,
 } from './nn/layer-spec.ts';
+export { sgemmGraph } from './nn/sgemm.ts';
 export { adamwStep } from './optim/adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
 export { makeSchedule } from './optim/schedule.ts';
-export { sgemmGraph } from './nn/sgemm.ts';
 export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
 export { runtimeVersion } from './run/onnxruntime.ts';
 export { openBackend } from './run/open-backend.ts';

@@ -4,5 +4,7 @@ import { type Graph, makeGraph } from '../graph/node.ts';
 
 /** x [N, K], w [M, K] -> y [N, M]. */
 export function sgemmGraph(): Graph {
-  return makeGraph('sgemm', { y: matmul(makeInput('x', ['N', 'K']), makeInput('w', ['M', 'K']), { transB: true }) });
+  return makeGraph('sgemm', {
+    y: matmul(makeInput('x', ['N', 'K']), makeInput('w', ['M', 'K']), { transB: true }),
+  });
 }

@@ -376,7 +376,8 @@ export class Decoder {
   /** Scratch of the forward graphs must not stand beside that of the backward graphs when a batch is large. */
   async #shrinkAfter(batch: PackedBatch, pass: 'forward' | 'backward'): Promise<void> {
     if (residualBytes(this.layers[0].spec, batch.ids.length) < SHRINK_BYTES) return;
-    for (const [key, executable] of this.#executables) if (key.startsWith(pass)) await (await executable).shrink();
+    for (const [key, executable] of this.#executables)
+      if (key.startsWith(pass)) await (await executable).shrink();
   }
 
   /** Frees what a forward pass kept. Safe to call twice. */

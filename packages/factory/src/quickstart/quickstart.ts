@@ -146,7 +146,11 @@ function answersOnly(args: TrainArgs, adapters: string[]): TrainArgs {
 }
 
 /** The label with the higher log-probability is the answer; a tie goes to the first. */
-async function score(args: TrainArgs, rows: readonly SpamRow[], env: QuickstartDeps['env']): Promise<ClassificationReport> {
+async function score(
+  args: TrainArgs,
+  rows: readonly SpamRow[],
+  env: QuickstartDeps['env'],
+): Promise<ClassificationReport> {
   const scorer = await openScorer(args, env);
   try {
     const asked = rows.map((row) => ({ messages: question(row) }));
@@ -162,7 +166,11 @@ async function score(args: TrainArgs, rows: readonly SpamRow[], env: QuickstartD
   }
 }
 
-async function answers(args: TrainArgs, rows: readonly SpamRow[], env: QuickstartDeps['env']): Promise<string[]> {
+async function answers(
+  args: TrainArgs,
+  rows: readonly SpamRow[],
+  env: QuickstartDeps['env'],
+): Promise<string[]> {
   const generator = await openGenerator(args, env);
   try {
     const texts: string[] = [];

@@ -5,7 +5,13 @@ export type Architecture = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 export type RopeScaling =
   | { kind: 'linear'; factor: number }
   | { kind: 'dynamic'; factor: number; originalMaxPositions: number }
-  | { kind: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number }
+  | {
+      kind: 'llama3';
+      factor: number;
+      lowFreqFactor: number;
+      highFreqFactor: number;
+      originalMaxPositions: number;
+    }
   | {
       kind: 'yarn';
       factor: number;

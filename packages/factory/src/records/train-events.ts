@@ -4,8 +4,27 @@
 export type LogEntry = { step: number; epoch: number } & Record<string, number>;
 
 export type TrainEvent =
-  | { kind: 'start'; totalSteps: number; totalEpochs: number; trainableParameters: number; allParameters: number; resumedFrom: number }
-  | { kind: 'step'; step: number; totalSteps: number; epoch: number; loss: number; gradNorm: number; learningRate: number; tokens: number; labelTokens: number; seconds: number; rssBytes: number }
+  | {
+      kind: 'start';
+      totalSteps: number;
+      totalEpochs: number;
+      trainableParameters: number;
+      allParameters: number;
+      resumedFrom: number;
+    }
+  | {
+      kind: 'step';
+      step: number;
+      totalSteps: number;
+      epoch: number;
+      loss: number;
+      gradNorm: number;
+      learningRate: number;
+      tokens: number;
+      labelTokens: number;
+      seconds: number;
+      rssBytes: number;
+    }
   | { kind: 'log'; entry: LogEntry }
   | { kind: 'evaluate'; step: number; done: number; total: number }
   | { kind: 'sample'; step: number; prompt: string; text: string }
