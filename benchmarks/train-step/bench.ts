@@ -55,7 +55,7 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
   const others: RivalStep[] = [];
   // One step of each by turns, so that both meet the same load. The first of each is a warm-up.
   for (let i = -1; i < steps; i++) {
-    const batch = own[Math.max(0, i)];
+    const batch = own[i < 0 ? steps - 1 : i];
     const sgemm = await measureSgemm(batch.reduce((n, e) => n + e.inputIds.length, 0));
     const step = await trainer.step(batch);
     if (i >= 0) ours.push({ ...step, sgemm });
@@ -63,7 +63,7 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       `ours   ${step.tokens} tokens ${step.seconds.toFixed(2)} s ${(step.usefulGflops / step.seconds).toFixed(0)} GFLOP/s, SGEMM ${sgemm.toFixed(0)}`,
     );
     if (!rival) continue;
-    const other = await rival.step(Math.max(0, i));
+    const other = await rival.step(i < 0 ? steps - 1 : i);
     if (i >= 0) others.push(other);
     say(`theirs ${other.useful_tokens} of ${other.padded_tokens} tokens ${other.seconds.toFixed(2)} s`);
   }
