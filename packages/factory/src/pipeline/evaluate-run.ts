@@ -9,7 +9,7 @@ import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { writeResults } from '#factory/store/results.ts';
 import type { ResolvedTemplate } from '#factory/tokens/template.ts';
-import { evaluateRows } from '#factory/train/evaluate.ts';
+import { evaluationMetrics } from '#factory/train/evaluate.ts';
 import type { Base } from './open-base.ts';
 import type { PreparedRows } from './prepare-rows.ts';
 
@@ -23,22 +23,17 @@ export async function evaluateRun(
 ): Promise<Record<string, number>> {
   const metrics: Record<string, number> = {};
   for (const { name, dataset } of rows.evaluation) {
-    const begun = performance.now();
-    const result = await evaluateRows(decoder, dataset.examples, {
+    const set = { name, rows: dataset.examples };
+    const values = await evaluationMetrics(decoder, set, {
       batchSize: args.per_device_eval_batch_size,
       wantAccuracy: args.compute_accuracy,
       signal,
+      clock: () => performance.now(),
       onProgress: (done, total) => onEvent({ kind: 'evaluate', step: 0, done, total }),
     });
-    const seconds = (performance.now() - begun) / 1000;
-    const key = (metric: string) => (name ? `eval_${name}_${metric}` : `eval_${metric}`);
-    metrics[key('loss')] = result.loss;
-    if (result.accuracy !== null) metrics[key('accuracy')] = result.accuracy;
-    if (args.stage === 'pt') metrics[name ? `perplexity_${name}` : 'perplexity'] = Math.exp(result.loss);
-    metrics[key('runtime')] = seconds;
-    metrics[key('samples_per_second')] = result.rows / Math.max(seconds, 1e-9);
-    metrics[key('steps_per_second')] =
-      Math.ceil(result.rows / args.per_device_eval_batch_size) / Math.max(seconds, 1e-9);
+    Object.assign(metrics, values);
+    const loss = values[name ? `eval_${name}_loss` : 'eval_loss'];
+    if (args.stage === 'pt') metrics[name ? `perplexity_${name}` : 'perplexity'] = Math.exp(loss);
   }
   await writeResults(args.output_dir, 'eval', metrics);
   return metrics;

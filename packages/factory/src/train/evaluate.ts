@@ -52,3 +52,24 @@ export async function evaluateRows(
     rows: examples.length,
   };
 }
+
+/** One evaluation set as Hugging Face's metrics: `eval_loss`, or `eval_<name>_loss` where sets have names, and its times. */
+export async function evaluationMetrics(
+  decoder: Decoder,
+  { name, rows }: { name: string; rows: readonly EncodedExample[] },
+  options: EvaluationOptions & { clock(): number },
+): Promise<Record<string, number>> {
+  const begun = options.clock();
+  const { loss, accuracy } = await evaluateRows(decoder, rows, options);
+  const seconds = (options.clock() - begun) / 1000;
+  const perSecond = (count: number) => count / Math.max(seconds, 1e-9);
+  const values: Record<string, number> = {
+    loss,
+    ...(accuracy === null ? {} : { accuracy }),
+    runtime: seconds,
+    samples_per_second: perSecond(rows.length),
+    steps_per_second: perSecond(Math.ceil(rows.length / options.batchSize)),
+  };
+  const prefix = name ? `eval_${name}_` : 'eval_';
+  return Object.fromEntries(Object.entries(values).map(([metric, value]) => [prefix + metric, value]));
+}

@@ -6,7 +6,7 @@ import type { Decoder } from '#factory/model/decoder.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { LogEntry, TrainEvent } from '#factory/records/train-events.ts';
 import { DivergenceGuard } from './divergence.ts';
-import { evaluateRows } from './evaluate.ts';
+import { evaluationMetrics } from './evaluate.ts';
 import { type Interval, isDue, isEpochEnd } from './intervals.ts';
 import type { Moments, RunState } from './run-state.ts';
 import { trainStep } from './train-step.ts';
@@ -194,21 +194,14 @@ async function evaluate(deps: TrainDeps): Promise<boolean> {
   const { decoder, state, settings } = deps;
   if (deps.evaluation.length === 0) return false;
   const values: Record<string, number> = {};
-  for (const { name, rows } of deps.evaluation) {
-    const begun = deps.clock();
-    const result = await evaluateRows(decoder, rows, {
+  for (const set of deps.evaluation) {
+    const metrics = await evaluationMetrics(decoder, set, {
       batchSize: settings.evalBatchSize,
       wantAccuracy: settings.wantAccuracy,
+      clock: deps.clock,
       onProgress: (done, total) => deps.emit({ kind: 'evaluate', step: state.step, done, total }),
     });
-    const seconds = (deps.clock() - begun) / 1000;
-    const key = (metric: string) => (name ? `eval_${name}_${metric}` : `eval_${metric}`);
-    values[key('loss')] = result.loss;
-    if (result.accuracy !== null) values[key('accuracy')] = result.accuracy;
-    values[key('runtime')] = seconds;
-    values[key('samples_per_second')] = result.rows / Math.max(seconds, 1e-9);
-    values[key('steps_per_second')] =
-      Math.ceil(result.rows / settings.evalBatchSize) / Math.max(seconds, 1e-9);
+    Object.assign(values, metrics);
   }
   const entry = entryAt(deps, values);
   state.logHistory.push(entry);
