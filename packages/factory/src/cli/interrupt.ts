@@ -5,22 +5,27 @@ const SAME_PRESS_MS = 300;
 
 export interface Interrupt {
   signal: AbortSignal;
+  /** The work is done: a first signal that comes now is too late and changes nothing; a second ends the process. */
   dispose(): void;
 }
 
-/** The second signal ends the process with 130 at once, since a blocked run may never look at `signal`. */
+/**
+ * The second signal ends the process with 130 at once, since a blocked run may never look at `signal`. The listeners stay
+ * until the process ends: without them, a signal between the last write and the exit would kill a run that is whole.
+ */
 export function stopOnSignals(
   onFirst: () => void,
   names: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'],
 ): Interrupt {
   const controller = new AbortController();
   let firstAt = 0;
+  let done = false;
   const heard = () => {
     const now = performance.now();
     if (!controller.signal.aborted) {
       firstAt = now;
       controller.abort();
-      onFirst();
+      if (!done) onFirst();
     } else if (now - firstAt > SAME_PRESS_MS) {
       process.exit(130);
     }
@@ -29,7 +34,7 @@ export function stopOnSignals(
   return {
     signal: controller.signal,
     dispose() {
-      for (const name of names) process.off(name, heard);
+      done = true;
     },
   };
 }
