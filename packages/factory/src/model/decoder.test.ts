@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import { type Decoder, residualBytes } from './decoder.ts';
-import { tinyConfig, tinyDecoder, tinyRows } from './fixtures/tiny-decoder.ts';
+import { differentiateTiny, tinyConfig, tinyDecoder, tinyRows } from './fixtures/tiny-decoder.ts';
 import { packBatch } from './packed-batch.ts';
 
 const backend = await openBackend('cpu', { threads: 1 });
@@ -27,25 +27,6 @@ function withToken(row: EncodedExample, at: number): EncodedExample {
   const inputIds = row.inputIds.slice();
   inputIds[at] = (inputIds[at] % 39) + 1;
   return { ...row, inputIds };
-}
-
-/** Loss and gradients of one batch. */
-async function differentiate(
-  decoder: Decoder,
-  rows: readonly EncodedExample[],
-  options: { residualBytes: number; dropoutKey: string },
-) {
-  for (const { gradient } of decoder.parameters) gradient.fill(0);
-  const batch = packBatch(rows);
-  const { h, tape } = await decoder.forwardTraining(batch, options);
-  const dh = new Float32Array(h.length);
-  const weights = new Float32Array(batch.targets.length).fill(1);
-  const { nll } = await decoder.head.differentiate(h, batch.targets, weights, dh);
-  await decoder.backward(tape, dh);
-  return {
-    loss: nll.reduce((a, b) => a + b, 0),
-    gradients: decoder.parameters.map((p) => p.gradient.slice()),
-  };
 }
 
 describe('packed rows', () => {
@@ -123,11 +104,13 @@ describe('training', () => {
 
   test('with dropout, keeping and recomputing residuals give the same bits', async () => {
     const decoder = await tinyDecoder(backend, { lora: all });
-    const saved = await differentiate(decoder, rows, { residualBytes: keep, dropoutKey: '1/0' });
+    const saved = await differentiateTiny(decoder, rows, { residualBytes: keep, dropoutKey: '1/0' });
     const oneLayer = residualBytes(decoder.layers[0].spec, 24);
     for (const bytes of [0, oneLayer, 2 * oneLayer - 1])
-      expect(await differentiate(decoder, rows, { residualBytes: bytes, dropoutKey: '1/0' })).toEqual(saved);
-    const other = await differentiate(decoder, rows, { residualBytes: keep, dropoutKey: '1/1' });
+      expect(await differentiateTiny(decoder, rows, { residualBytes: bytes, dropoutKey: '1/0' })).toEqual(
+        saved,
+      );
+    const other = await differentiateTiny(decoder, rows, { residualBytes: keep, dropoutKey: '1/1' });
     expect(other.loss).not.toBe(saved.loss);
   });
 
@@ -148,7 +131,10 @@ describe('training', () => {
     const plain = await tinyDecoder(backend, { lora: { ...all, dropout: 0 } });
     expect(await hiddenOf(dropped, rows)).toEqual(await hiddenOf(plain, rows));
     const options = { residualBytes: keep, dropoutKey: '1/0' };
-    const [a, b] = [await differentiate(dropped, rows, options), await differentiate(plain, rows, options)];
+    const [a, b] = [
+      await differentiateTiny(dropped, rows, options),
+      await differentiateTiny(plain, rows, options),
+    ];
     expect(a.loss).not.toBe(b.loss);
   });
 
@@ -163,7 +149,7 @@ describe('training', () => {
     ['the final norm alone', { trained: ['model.norm.weight'] }],
   ])('the gradient of %s is the slope of the loss', async (_, options) => {
     const decoder = await tinyDecoder(backend, options);
-    const run = () => differentiate(decoder, rows, { residualBytes: keep, dropoutKey: 'slope' });
+    const run = () => differentiateTiny(decoder, rows, { residualBytes: keep, dropoutKey: 'slope' });
     const { gradients } = await run();
     const random = seededRandom('direction');
     const direction = gradients.map((g) => g.map(() => random.next() - 0.5));
@@ -184,7 +170,7 @@ describe('training', () => {
     const decoder = await tinyDecoder(backend, { trained: ['model.layers.1.mlp.up_proj.weight'] });
     expect(decoder.parameters.map((p) => p.name)).toEqual(['model.layers.1.mlp.up_proj.weight']);
     const before = [...decoder.weights].map(([, w]) => w.data.slice());
-    await differentiate(decoder, rows, { residualBytes: keep, dropoutKey: '' });
+    await differentiateTiny(decoder, rows, { residualBytes: keep, dropoutKey: '' });
     expect([...decoder.weights].map(([, w]) => w.data)).toEqual(before);
   });
 });
@@ -235,7 +221,7 @@ describe('memory', () => {
     const watched = counted(backend);
     const decoder = await tinyDecoder(watched.backend, options);
     for (const bytes of [2 ** 40, 0]) {
-      await differentiate(decoder, tinyRows([6, 9]), { residualBytes: bytes, dropoutKey: '' });
+      await differentiateTiny(decoder, tinyRows([6, 9]), { residualBytes: bytes, dropoutKey: '' });
       expect(watched.held()).toBe(0);
     }
     await hiddenOf(decoder, tinyRows([6, 9]));
@@ -247,7 +233,8 @@ describe('memory', () => {
     const decoder = await tinyDecoder(watched.backend, { lora: { targets: ['all'], dropout: 0.1 } });
     const lengths = [[3], [12, 5], [40], [7, 7, 30], [21, 2]];
     const round = async (residualBytes: number) => {
-      for (const of of lengths) await differentiate(decoder, tinyRows(of), { residualBytes, dropoutKey: '' });
+      for (const of of lengths)
+        await differentiateTiny(decoder, tinyRows(of), { residualBytes, dropoutKey: '' });
     };
     await round(2 ** 40);
     await round(0);

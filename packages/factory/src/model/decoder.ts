@@ -19,9 +19,10 @@ import type { ModelConfig } from '#factory/records/model-config.ts';
 import { causalMask } from './attention-mask.ts';
 import { dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
+import { type LayerTensors, LayerWeights } from './layer-weights.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
-import { addInto, makeParameter, type Parameter, type StoredWeight } from './parameter.ts';
+import { addInto, makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { ropeTables } from './rope.ts';
 
 export interface LoraOptions {
@@ -35,8 +36,12 @@ export interface LoraOptions {
 export interface DecoderOptions {
   backend: Backend;
   config: ModelConfig;
-  /** Every tensor that the config calls for; trained ones as f32. */
+  /** Every tensor that the config calls for and that is not parked; trained ones as f32. */
   weights: ReadonlyMap<string, StoredWeight>;
+  /** Frozen tensors of layers that get their values only while the layer runs. */
+  parked?: ReadonlyMap<string, ParkedWeight>;
+  /** Two sets of scratch, so that parked tensors can be read ahead. */
+  readsAhead?: boolean;
   lora: LoraOptions | null;
   /** Names of base tensors that are trained. */
   trained: ReadonlySet<string>;
@@ -44,6 +49,7 @@ export interface DecoderOptions {
 
 interface Layer {
   spec: LayerSpec;
+  /** What stays at the backend whatever the base does: the adapters. Base tensors come from LayerWeights. */
   feeds: Record<string, Tensor>;
   /** Own trained parameters by their name in the layer. */
   parameters: Map<string, Parameter>;
@@ -83,8 +89,9 @@ export class Decoder {
   readonly parameters: readonly Parameter[];
   readonly backend: Backend;
   readonly layers: readonly Layer[];
-  /** Every base tensor as it rests in memory, by Hugging Face's name. */
+  /** Base tensors that rest in memory as plain values, by Hugging Face's name. */
   readonly weights: ReadonlyMap<string, StoredWeight>;
+  readonly #layerWeights: LayerWeights;
   readonly #embedding: StoredWeight;
   readonly #trainedEmbedding: Parameter | null;
   readonly #trainedNorm: Parameter | null;
@@ -93,7 +100,7 @@ export class Decoder {
   readonly #firstTrained: number;
   readonly #executables = new Map<string, Promise<Executable>>();
 
-  constructor({ backend, config, weights, lora, trained }: DecoderOptions) {
+  constructor({ backend, config, weights, parked = new Map(), readsAhead, lora, trained }: DecoderOptions) {
     this.backend = backend;
     this.config = config;
     this.weights = weights;
@@ -108,9 +115,13 @@ export class Decoder {
     };
     this.#embedding = weights.get('model.embed_tokens.weight') as StoredWeight;
     this.#trainedEmbedding = own('model.embed_tokens.weight');
-    this.layers = Array.from({ length: config.layers }, (_, i) =>
-      this.#makeLayer(i, weights, lora, own, parameters),
-    );
+    const base: LayerTensors[] = [];
+    this.layers = Array.from({ length: config.layers }, (_, i) => {
+      const spec = layerSpecOf(config, i, { weights, parked }, lora);
+      base.push(layerTensors(i, spec, { weights, parked }));
+      return this.#makeLayer(i, spec, lora, own, parameters);
+    });
+    this.#layerWeights = new LayerWeights(backend, base, readsAhead ? 2 : 1);
     const norm = weights.get('model.norm.weight') as StoredWeight;
     this.#trainedNorm = own('model.norm.weight');
     this.#norm = backend.tensor('f32', norm.shape, norm.data);
@@ -124,17 +135,14 @@ export class Decoder {
 
   #makeLayer(
     i: number,
-    weights: ReadonlyMap<string, StoredWeight>,
+    spec: LayerSpec,
     lora: LoraOptions | null,
     own: (name: string) => Parameter | null,
     all: Parameter[],
   ): Layer {
-    const spec = layerSpecOf(this.config, i, weights, lora);
     const feeds: Record<string, Tensor> = {};
     const parameters = new Map<string, Parameter>();
     for (const name of layerParameters(spec).keys()) {
-      const weight = weights.get(layerName(i, name)) as StoredWeight;
-      feeds[name] = this.backend.tensor(weight.dtype, weight.shape, weight.data);
       const parameter = own(layerName(i, name));
       if (parameter) parameters.set(name, parameter);
     }
@@ -222,6 +230,21 @@ export class Decoder {
     return all;
   }
 
+  /** Runs a graph of layer `i` with the layer's base tensors; the layer `next` is likely to follow. */
+  async runLayer(
+    run: Executable,
+    i: number,
+    next: number | null,
+    feeds: Record<string, Tensor>,
+  ): Promise<Record<string, Tensor>> {
+    const base = await this.#layerWeights.acquire(i, next);
+    try {
+      return await run.run({ ...base, ...feeds });
+    } finally {
+      this.#layerWeights.release(i);
+    }
+  }
+
   /** Embeddings of `ids`, as a tensor of sizes `dims`. */
   embed(ids: Int32Array, dims: number[]): Tensor {
     const x = new Float32Array(ids.length * this.config.hiddenSize);
@@ -256,7 +279,8 @@ export class Decoder {
     const { spec } = this.layers[i];
     const plain = this.plainSpec(spec);
     const run = await this.#compile(`plain ${JSON.stringify(plain)}`, () => layerForward(plain));
-    const { y } = await run.run({ ...this.#layerFeeds(i, { ...tape, dropoutKey: '' }), x });
+    const feeds = { ...this.#layerFeeds(i, { ...tape, dropoutKey: '' }), x };
+    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, feeds);
     x.dispose();
     return y;
   }
@@ -302,7 +326,10 @@ export class Decoder {
         const policy: ResidualPolicy =
           left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
         const { forward } = await this.#training(i, policy);
-        const { y, ...residuals } = await forward.run({ ...this.#layerFeeds(i, tape), x });
+        // After the last layer comes the backward pass, which begins with it.
+        const next = i + 1 < this.layers.length ? i + 1 : null;
+        const feeds = { ...this.#layerFeeds(i, tape), x };
+        const { y, ...residuals } = await this.runLayer(forward, i, next, feeds);
         for (const t of Object.values(residuals)) left -= t.byteLength;
         tape.entries.push({ layer: i, x, residuals, policy });
         x = y;
@@ -335,7 +362,8 @@ export class Decoder {
       for (let entry = tape.entries.pop(); entry; entry = tape.entries.pop()) {
         const { layer, x, residuals, policy } = entry;
         const run = (await this.#training(layer, policy)).backward;
-        const out = await run.run({ ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy });
+        const feeds = { ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy };
+        const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
         for (const t of [dy, x, ...Object.values(residuals)]) t.dispose();
         await this.#collect(out, this.layers[layer].parameters);
         dy = out.d_x;
@@ -404,10 +432,28 @@ export function residualBytes(spec: LayerSpec, tokens: number): number {
   return floats * 4 * tokens;
 }
 
+interface BaseTensors {
+  weights: ReadonlyMap<string, StoredWeight>;
+  parked: ReadonlyMap<string, ParkedWeight>;
+}
+
+function layerTensors(i: number, spec: LayerSpec, { weights, parked }: BaseTensors): LayerTensors {
+  const own: { resident: Map<string, StoredWeight>; parked: Map<string, ParkedWeight> } = {
+    resident: new Map(),
+    parked: new Map(),
+  };
+  for (const name of layerParameters(spec).keys()) {
+    const asleep = parked.get(layerName(i, name));
+    if (asleep) own.parked.set(name, asleep);
+    else own.resident.set(name, weights.get(layerName(i, name)) as StoredWeight);
+  }
+  return own;
+}
+
 function layerSpecOf(
   config: ModelConfig,
   i: number,
-  weights: ReadonlyMap<string, StoredWeight>,
+  { weights, parked }: BaseTensors,
   lora: LoraOptions | null,
 ): LayerSpec {
   const { heads, kvHeads, headDim, hiddenSize, intermediateSize } = config;
@@ -427,7 +473,10 @@ function layerSpecOf(
       inFeatures,
       outFeatures,
       bias,
-      dtype: (weights.get(layerName(i, `${name}.weight`)) as StoredWeight).dtype,
+      dtype: (
+        weights.get(layerName(i, `${name}.weight`)) ??
+        (parked.get(layerName(i, `${name}.weight`)) as ParkedWeight)
+      ).dtype,
       lora: lora && adapted ? { rank: lora.rank, scale: lora.scale, dropout: lora.dropout > 0 } : null,
     };
   };

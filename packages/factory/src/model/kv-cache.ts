@@ -98,14 +98,16 @@ export class CachedDecoder {
     const pastShape = [past, rows, config.kvHeads, config.headDim];
     const slotPositions = this.#positions.map((p) => Int32Array.from(p));
     const mask = cachedMask({ past, fresh, slotPositions }, group, window);
-    const out = await run.run({
+    const inputs = {
       ...feeds,
       ...shared,
       x,
       mask: this.backend.tensor('f32', [rows, 1, group * fresh, past + fresh], mask),
       past_k: this.backend.tensor('f32', pastShape, cache.k.subarray(0, past * slot)),
       past_v: this.backend.tensor('f32', pastShape, cache.v.subarray(0, past * slot)),
-    });
+    };
+    // The token after this one begins with the first layer again.
+    const out = await this.#decoder.runLayer(run, i, (i + 1) % this.#layers.length, inputs);
     cache.k = appended(cache.k, past * slot, (await out.new_k.read()) as Float32Array);
     cache.v = appended(cache.v, past * slot, (await out.new_v.read()) as Float32Array);
     out.new_k.dispose();

@@ -1,4 +1,4 @@
-// In: nothing. Out: a trained tensor with its gradient, and the tensors of a checkpoint as they rest in memory.
+// In: nothing. Out: a trained tensor with its gradient, and the tensors of a checkpoint as they rest: plain or parked.
 
 export interface Parameter {
   /** Hugging Face's name, such as `model.layers.0.self_attn.q_proj.lora_A.weight`. */
@@ -26,4 +26,15 @@ export interface StoredWeight {
   shape: number[];
   dtype: 'f32' | 'f16';
   data: Float32Array | Uint16Array;
+}
+
+/** A frozen tensor that has plain values only while its layer runs: packed in memory, or on disk. */
+export interface ParkedWeight {
+  shape: number[];
+  /** Of the values that `load` writes. */
+  dtype: 'f32' | 'f16';
+  /** What it takes in memory between uses. */
+  restBytes: number;
+  /** Writes all values, row-major. */
+  load(into: Float32Array | Uint16Array): void | Promise<void>;
 }
