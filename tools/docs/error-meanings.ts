@@ -119,6 +119,16 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
   TRAIN_FINISHED: ['The run has done all its steps.', 'Add `--extend` with more epochs or steps.'],
   TRAIN_NOTHING_TRAINABLE: ['The method selects no parameter of this model.', 'Set `lora_target` to `all`.'],
   TRAIN_INTERRUPTED: ['Not raised yet: an interrupted run ends with status 130.', 'None.'],
+  EVAL_NO_ROWS: ['There is no row to evaluate.', 'Evaluate on a data set with rows.'],
+  EVAL_BAD_OPTION: [
+    'An option of a metric is missing, unknown, or of the wrong type or range.',
+    'Correct the option that the message names.',
+  ],
+  EVAL_BAD_ROW: ['A row lacks what a metric needs.', 'Add it to every row, or remove the metric.'],
+  EVAL_UNKNOWN_METRIC: [
+    'There is no metric of that name.',
+    'Use a name that the message or the page of metrics lists.',
+  ],
   STORE_CHECKPOINT_DAMAGED: ['A file of a checkpoint is not as it was written.', 'Use another checkpoint.'],
   STORE_NO_CHECKPOINT: [
     'There is no checkpoint to go on from.',

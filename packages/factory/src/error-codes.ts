@@ -62,6 +62,11 @@ export const ERROR_CODES = {
   TRAIN_FINISHED: user,
   TRAIN_NOTHING_TRAINABLE: user,
   TRAIN_INTERRUPTED: environment,
+  // eval
+  EVAL_NO_ROWS: user,
+  EVAL_BAD_OPTION: user,
+  EVAL_BAD_ROW: user,
+  EVAL_UNKNOWN_METRIC: user,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,

@@ -2,11 +2,12 @@
 // It uses the same pipeline and the same files as `tunesmith train`; nothing here is a short cut for the demo.
 import { join, relative } from 'node:path';
 import { parseTrainArgs } from '#factory/arguments/parse.ts';
+import { classificationReport } from '#factory/eval/classification-report.ts';
 import { openGenerator, openScorer, runTraining } from '#factory/pipeline.ts';
+import type { ClassificationReport } from '#factory/records/scorecard.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
-import { type ClassificationReport, classificationReport } from './classification-report.ts';
 import { type QuickstartOptions, quickstartOptions } from './quickstart-options.ts';
 import { nextCommands, resultText, type Sample } from './result-text.ts';
 import { buildSpamTask, readSpamMails, SPAM_LABELS, type SpamRow, type SpamTask } from './spam-task.ts';
@@ -155,12 +156,13 @@ async function score(
   try {
     const asked = rows.map((row) => ({ messages: question(row) }));
     const scores = await scorer.scoreLabels(asked, [...SPAM_LABELS]);
-    const predicted = scores.map((logProbs) => SPAM_LABELS[logProbs.indexOf(Math.max(...logProbs))]!);
-    return classificationReport(
-      rows.map((row) => row.output),
-      predicted,
-      SPAM_LABELS,
-    );
+    const answered = rows.map((row, i) => ({
+      id: `${i}`,
+      prompt: row.input,
+      prediction: SPAM_LABELS[scores[i]!.indexOf(Math.max(...scores[i]!))]!,
+      references: [row.output],
+    }));
+    return classificationReport(answered, { labels: SPAM_LABELS, label_match: 'exact' });
   } finally {
     await scorer.close();
   }

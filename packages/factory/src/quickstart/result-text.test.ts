@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { classificationReport } from './classification-report.ts';
+import { classificationReport } from '#factory/eval/classification-report.ts';
 import { nextCommands, resultText } from './result-text.ts';
 
 describe('resultText', () => {
   it('shows the gain, one mail with both answers, and three commands', () => {
     const truth = ['spam', 'spam', 'ham', 'ham'];
+    const report = (answers: string[]) =>
+      classificationReport(
+        answers.map((prediction, i) => ({ id: `${i}`, prompt: '', prediction, references: [truth[i]] })),
+        { labels: ['spam', 'ham'], label_match: 'exact' },
+      );
     const text = resultText({
-      before: classificationReport(truth, ['spam', 'spam', 'spam', 'spam'], ['spam', 'ham']),
-      after: classificationReport(truth, truth, ['spam', 'ham']),
+      before: report(['spam', 'spam', 'spam', 'spam']),
+      after: report(truth),
       samples: [
         { mail: `Subject: Prize\n\n${'word '.repeat(60)}`, truth: 'spam', before: 'a\nb', after: 'spam' },
       ],

@@ -1,5 +1,5 @@
 // In: the figures of a quickstart. Out: what a person reads at the end: the gain, an example, and what to do next.
-import type { ClassificationReport } from './classification-report.ts';
+import type { ClassificationReport, MetricValue } from '#factory/records/scorecard.ts';
 
 export interface Sample {
   mail: string;
@@ -30,16 +30,8 @@ export function resultText(result: QuickstartFigures): string {
     `${after.rows} held-out mails (${support}), none of them in training:`,
     '',
     row('', 'before', 'after'),
-    row(
-      'accuracy',
-      percent(before.accuracy, before.accuracyInterval),
-      percent(after.accuracy, after.accuracyInterval),
-    ),
-    row(
-      'macro-F1',
-      percent(before.macroF1, before.macroF1Interval),
-      percent(after.macroF1, after.macroF1Interval),
-    ),
+    row('accuracy', percent(before.accuracy), percent(after.accuracy)),
+    row('macro-F1', percent(before.macroF1), percent(after.macroF1)),
     '            in brackets: 95 % intervals (Wilson; bootstrap)',
     '',
     ...samples.flatMap(sampleLines),
@@ -65,9 +57,9 @@ function row(name: string, before: string, after: string): string {
   return `  ${name.padEnd(10)}${before.padEnd(24)}${after}`.trimEnd();
 }
 
-function percent(value: number, [low, high]: [number, number]): string {
+function percent({ value, interval }: MetricValue): string {
   const show = (x: number): string => (100 * x).toFixed(1);
-  return `${show(value)} % [${show(low)}–${show(high)}]`;
+  return interval ? `${show(value)} % [${show(interval.low)}–${show(interval.high)}]` : '–';
 }
 
 function sampleLines({ mail, truth, before, after }: Sample): string[] {

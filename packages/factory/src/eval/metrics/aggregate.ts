@@ -1,0 +1,85 @@
+// In: a metric, rows and how to estimate uncertainty. Out: its value or values, each with an interval, or the reason why
+// there is none. Wilson for shares of independent rows, otherwise the bootstrap over rows or clusters.
+import type { Interval, MetricValue, PredictionRow } from '#factory/records/scorecard.ts';
+import { bootstrapIntervals, resamplingUnits, withoutVariation } from '../statistics/bootstrap.ts';
+import { wilsonInterval } from '../statistics/wilson.ts';
+import type { MetricDefinition, MetricPorts, PreparedMetric } from './definition.ts';
+
+export interface IntervalSettings {
+  /** Confidence level, as 0.95. */
+  level: number;
+  resamples: number;
+  seed: number | string;
+  method: 'percentile' | 'bca';
+}
+
+export const DEFAULT_INTERVALS: IntervalSettings = {
+  level: 0.95,
+  resamples: 2000,
+  seed: 0,
+  method: 'percentile',
+};
+
+export function aggregate(
+  metric: MetricDefinition,
+  rows: readonly PredictionRow[],
+  options: unknown,
+  ports: MetricPorts,
+  settings: IntervalSettings = DEFAULT_INTERVALS,
+): MetricValue[] {
+  const prepared = metric.prepare(rows, options, ports);
+  const all = rows.map((_, i) => i);
+  const values = prepared.map((part) => part.value(all));
+  const intervals = intervalsOf(metric, prepared, values, rows, settings);
+  return prepared.map((part, i): MetricValue => {
+    const counts = {
+      metric: metric.name,
+      name: valueName(metric, part),
+      n: rows.length,
+      invalid: part.invalid,
+      ...(part.signature === undefined ? {} : { signature: part.signature }),
+    };
+    const interval = intervals[i];
+    if (Number.isFinite(values[i]) && interval) {
+      return { ...counts, value: values[i], interval, ...(part.perItem ? { perItem: part.perItem } : {}) };
+    }
+    const reason = Number.isFinite(values[i])
+      ? 'one unit only, or too many resamples without a value: no interval can be given'
+      : (part.undefinedWhen ?? 'the value is not a finite number');
+    return { ...counts, value: null, interval: null, reason };
+  });
+}
+
+/** `f1_per_class[spam]`, `bleu@zh`. */
+function valueName(metric: MetricDefinition, { part, variant }: PreparedMetric): string {
+  return `${metric.name}${variant === undefined ? '' : `@${variant}`}${part === undefined ? '' : `[${part}]`}`;
+}
+
+function intervalsOf(
+  metric: MetricDefinition,
+  prepared: readonly PreparedMetric[],
+  values: readonly number[],
+  rows: readonly PredictionRow[],
+  settings: IntervalSettings,
+): (Interval | null)[] {
+  const { level } = settings;
+  const units = resamplingUnits(rows);
+  const independent = units.length === rows.length;
+  const resampled = prepared.filter(
+    (part, i) => Number.isFinite(values[i]) && !(part.proportion && independent),
+  );
+  const estimates = new Map(
+    bootstrapIntervals(
+      resampled.map((part) => part.value),
+      units,
+      settings,
+    ).map((interval, i) => [resampled[i], interval]),
+  );
+  return prepared.map((part, i) => {
+    if (part.proportion && independent)
+      return wilsonInterval(part.proportion.hits, part.proportion.trials, level);
+    const interval = estimates.get(part) ?? null;
+    if (!interval || interval.low !== interval.high) return interval;
+    return withoutVariation(values[i], wilsonInterval(0, units.length, level).high, metric.range, level);
+  });
+}
