@@ -66,8 +66,8 @@ function equalMass(confidence: Float64Array, rows: ArrayLike<number>, bins: numb
   const sorted = Array.from(rows).sort((a, b) => confidence[a] - confidence[b] || a - b);
   const size = Math.floor(sorted.length / bins);
   const larger = sorted.length % bins;
-  let start = 0;
-  return Array.from({ length: bins }, (_, i) => sorted.slice(start, (start += size + (i < larger ? 1 : 0))));
+  const start = (bin: number): number => bin * size + Math.min(bin, larger);
+  return Array.from({ length: bins }, (_, i) => sorted.slice(start(i), start(i + 1)));
 }
 
 const brierMulticlass = defineMetric({

@@ -85,8 +85,6 @@ export function defineMetric<Options>(source: MetricSource<Options>): MetricDefi
   };
 }
 
-export const noOptions = z.strictObject({});
-
 export function badOption(metric: MetricName, problem: string): FactoryError {
   return new FactoryError({
     code: 'EVAL_BAD_OPTION',
