@@ -1,11 +1,10 @@
 // In: a model folder. Out: one whole optimiser step at a time by the trainer's own functions, timed.
-import { adamwStep, clipCoefficient, globalNorm, openBackend } from '@tunesmith/engine';
+import { adamwRule, clipCoefficient, globalNorm, Optimizer, openBackend } from '@tunesmith/engine';
 import { buildDecoder } from '../../packages/factory/src/model/build-decoder.ts';
 import { expectedTensors } from '../../packages/factory/src/model/expected-tensors.ts';
 import { initialLora } from '../../packages/factory/src/model/initial-lora.ts';
 import { openModel } from '../../packages/factory/src/model/open-model.ts';
 import type { EncodedExample } from '../../packages/factory/src/records/encoded.ts';
-import { zeroMoments } from '../../packages/factory/src/train/run-state.ts';
 import { trainStep } from '../../packages/factory/src/train/train-step.ts';
 
 const RANK = 8;
@@ -44,7 +43,8 @@ export async function openTrainer(folder: string) {
     },
   });
   await model.weights.close();
-  const moments = zeroMoments(decoder.parameters);
+  const rule = adamwRule({ beta1: 0.9, beta2: 0.999, eps: 1e-8 });
+  const optimizer = new Optimizer(decoder.parameters, () => ({ rule, lrScale: 1, weightDecay: 0 }));
   let done = 0;
   return {
     async step(batch: EncodedExample[]): Promise<OwnStep> {
@@ -53,12 +53,9 @@ export async function openTrainer(folder: string) {
         residualBytes: RESIDUAL_BYTES,
         dropoutKey: '',
       });
-      const scale = clipCoefficient(globalNorm(decoder.parameters.map((p) => p.gradient)), 1);
+      const gradScale = clipCoefficient(globalNorm(decoder.parameters.map((p) => p.gradient)), 1);
       done++;
-      decoder.parameters.forEach(({ value, gradient }, i) => {
-        const options = { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 };
-        adamwStep(value, gradient, { m: moments.m[i], v: moments.v[i] }, options, done, scale);
-      });
+      await optimizer.step({ learningRate: 1e-4, step: done, gradScale });
       backend.trim(KEEP_BYTES);
       const seconds = (performance.now() - begun) / 1000;
       return { tokens, seconds, usefulGflops: (4 * linear * tokens + 4 * head * labelTokens) / 1e9 };

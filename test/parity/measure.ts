@@ -1,10 +1,9 @@
 // In: a decoder and rows. Out: the figures that the references hold: logits, losses, gradients and training curves; and how
 // far two arrays are apart.
-import { adamwStep, clipCoefficient, globalNorm } from '@tunesmith/engine';
+import { adamwRule, clipCoefficient, globalNorm, Optimizer } from '@tunesmith/engine';
 import type { Decoder } from '../../packages/factory/src/model/decoder.ts';
 import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
 import type { EncodedExample } from '../../packages/factory/src/records/encoded.ts';
-import { zeroMoments } from '../../packages/factory/src/train/run-state.ts';
 import { trainStep } from '../../packages/factory/src/train/train-step.ts';
 
 /** Room for the residuals of every layer, or of none. */
@@ -84,7 +83,13 @@ export async function trainCurve(
   examples: readonly EncodedExample[],
   { steps, learningRate, weightDecay, sparesNorms, maxGradNorm }: CurveOptions,
 ) {
-  const moments = zeroMoments(decoder.parameters);
+  const rule = adamwRule({ beta1: 0.9, beta2: 0.999, eps: 1e-8 });
+  const spared = new Set(decoder.parameters.filter((p) => sparesNorms && !p.decay).map((p) => p.name));
+  const optimizer = new Optimizer(decoder.parameters, ({ name }) => ({
+    rule,
+    lrScale: 1,
+    weightDecay: spared.has(name) ? 0 : weightDecay,
+  }));
   const loss: number[] = [];
   const gradNorm: number[] = [];
   for (let step = 0; ; step++) {
@@ -93,16 +98,7 @@ export async function trainCurve(
     if (step === steps) return { loss, gradNorm };
     const norm = globalNorm(decoder.parameters.map((p) => p.gradient));
     gradNorm.push(norm);
-    const scale = maxGradNorm > 0 ? clipCoefficient(norm, maxGradNorm) : 1;
-    decoder.parameters.forEach(({ value, gradient, decay }, i) => {
-      const rate = {
-        lr: learningRate(step),
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        weightDecay: decay || !sparesNorms ? weightDecay : 0,
-      };
-      adamwStep(value, gradient, { m: moments.m[i], v: moments.v[i] }, rate, step + 1, scale);
-    });
+    const gradScale = maxGradNorm > 0 ? clipCoefficient(norm, maxGradNorm) : 1;
+    await optimizer.step({ learningRate: learningRate(step), step: step + 1, gradScale });
   }
 }

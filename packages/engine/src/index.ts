@@ -12,9 +12,14 @@ export {
   type ProjectionName,
 } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';
-export { adamwStep } from './optim/adamw.ts';
+export { adafactorRule } from './optim/adafactor.ts';
+export { adamwRule } from './optim/adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
+export { lionRule } from './optim/lion.ts';
+export { Optimizer, type ParameterPlan, type UpdateRule } from './optim/optimizer.ts';
 export { makeSchedule } from './optim/schedule.ts';
+export { sgdRule } from './optim/sgd.ts';
+export { adagradRule, rmspropRule } from './optim/squared-gradients.ts';
 export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
 export { runtimeVersion } from './run/onnxruntime.ts';
 export { openBackend } from './run/open-backend.ts';

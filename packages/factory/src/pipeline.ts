@@ -34,7 +34,8 @@ import { acquireRunLock } from './store/run-lock.ts';
 import { readTrainerLog, truncateTrainerLog } from './store/trainer-log.ts';
 import { formatTrainerState } from './store/trainer-state.ts';
 import { planBatches } from './tokens/batches.ts';
-import { freshState, zeroMoments } from './train/run-state.ts';
+import { makeOptimizer } from './train/optimizer.ts';
+import { freshState } from './train/run-state.ts';
 import { type Stopped, train } from './train/train.ts';
 
 export { openGenerator, openScorer } from './pipeline/inference.ts';
@@ -120,12 +121,12 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
       const settings = makeSettings(args, stepsPerEpoch);
       let state = freshState();
-      let moments = zeroMoments(decoder.parameters);
+      const optimizer = makeOptimizer(decoder.parameters, args);
       if (point) {
-        const snapshot = restore(point.files, point.dir, decoder);
+        const snapshot = restore(point.files, point.dir, decoder, optimizer);
         if (!snapshot) throw modelOnly(point.dir);
         refuseOtherData(snapshot, rows.fingerprint, args, point.dir);
-        ({ state, moments } = snapshot);
+        ({ state } = snapshot);
         if (args.extend && state.stoppedEarly) {
           state.stoppedEarly = false;
           state.evaluationsWithoutGain = 0;
@@ -152,13 +153,13 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       };
       const save = async (isToGoOnFrom: boolean) => {
         const logLines = readTrainerLog(args.output_dir).length;
-        const snapshot = { state, moments, logLines, dataFingerprint: rows.fingerprint };
+        const snapshot = { state, logLines, dataFingerprint: rows.fingerprint };
         const files = {
           ...modelFiles(opened, args),
           ...companions,
           ...(args.save_only_model && !isToGoOnFrom
             ? args.load_best_model_at_end && parameterFile(decoder)
-            : stateFiles(decoder, snapshot)),
+            : stateFiles(decoder, optimizer, snapshot)),
           [RESOLVED_CONFIG_FILE]: formatResolvedConfig(args),
           'trainer_state.json': formatTrainerState(stateOf(args, state, settings, opened)),
         };
@@ -179,7 +180,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         rows: dataset.examples,
         evaluation: rows.evaluation.map(({ name, dataset: { examples } }) => ({ name, rows: examples })),
         state,
-        moments,
+        optimizer,
         settings,
         clock: () => performance.now(),
         rssBytes: () => process.memoryUsage.rss(),

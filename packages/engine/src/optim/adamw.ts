@@ -3,6 +3,7 @@
 // have their bits; the parameter is rounded once per step, which is twice as fast as their five roundings and differs by
 // about one unit in the last place. Which parameters decay, and the learning rate of a step, are the caller's decisions.
 import { EngineError } from '../errors.ts';
+import { floats, type UpdateRule, zeros } from './optimizer.ts';
 
 interface AdamWOptions {
   /** Learning rate of this step. */
@@ -64,4 +65,21 @@ export function adamwStep(
     v[i] = square;
     param[i] = param[i] * decay - (stepSize * mean) / (Math.sqrt(square) * perRoot + eps);
   }
+}
+
+export interface MomentOptions {
+  beta1: number;
+  beta2: number;
+  eps: number;
+}
+
+/** AdamW as a rule; its state is `m` and `v`. */
+export function adamwRule(moments: MomentOptions): UpdateRule {
+  return {
+    makeState: (shape) => ({ m: zeros(shape), v: zeros(shape) }),
+    step({ value, gradient }, state, { lr, weightDecay, step, gradScale }) {
+      const both = { m: floats(state, 'm'), v: floats(state, 'v') };
+      adamwStep(value, gradient, both, { ...moments, lr, weightDecay }, step, gradScale);
+    },
+  };
 }

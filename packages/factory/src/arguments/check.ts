@@ -2,13 +2,8 @@
 // The rules are LLaMA-Factory's and Hugging Face's for the supported keys; none of them needs the model or the data.
 import { FactoryError } from '#factory/errors.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-
-interface Broken {
-  code: 'ARGS_MISSING' | 'ARGS_CONFLICT' | 'ARGS_NOT_SUPPORTED';
-  keys: string[];
-  message: string;
-  remedy: string;
-}
+import { absent, type Broken, conflict, where } from './broken.ts';
+import { optimizerRules } from './check-optimizer.ts';
 
 export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>): void {
   const broken = [
@@ -16,6 +11,7 @@ export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>):
     ...dataRules(args),
     ...finetuningRules(args),
     ...trainingRules(args),
+    ...optimizerRules(args),
     ...evaluationRules(args),
     ...bestModelRules(args),
     ...ownRules(args, given),
@@ -35,19 +31,6 @@ function asError(broken: readonly Broken[]): FactoryError {
     remedy: [...new Set(broken.map((one) => one.remedy))].join(' '),
     details: { problems: broken.map(({ code, keys, message }) => ({ code, keys, text: message })) },
   });
-}
-
-function conflict(keys: string[], message: string, remedy: string): Broken {
-  return { code: 'ARGS_CONFLICT', keys, message, remedy };
-}
-
-function absent(key: string, message: string, remedy: string): Broken {
-  return { code: 'ARGS_MISSING', keys: [key], message, remedy };
-}
-
-/** Keeps the rules whose condition holds. */
-function where(...rules: [boolean, Broken][]): Broken[] {
-  return rules.filter(([isBroken]) => isBroken).map(([, rule]) => rule);
 }
 
 const noModel = absent(

@@ -1,6 +1,7 @@
 // In: typed values as given or defaulted. Out: the final training arguments, and a note for each value that follows
 // from another key or that the reader may expect to act and that does not. It refuses nothing.
 import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
+import { SAME_OPTIMISER } from './optim-values.ts';
 
 /** Values before derivation: the keys of TrainArgs, where null may still mean "follows from other keys". */
 type Undecided = { [K in keyof TrainArgs]: TrainArgs[K] | null };
@@ -30,6 +31,11 @@ export function deriveArgs(
       'packing',
       'texts are packed into full sequences, the default of stage pt; packing: false keeps them apart',
     );
+  }
+  const same = SAME_OPTIMISER[args.optim ?? ''];
+  if (same !== undefined) {
+    say('optim', `optim ${args.optim} is read as ${same}, which computes the same`, 'translated');
+    args.optim = same;
   }
   deriveSteps(args, isGiven, say);
   deriveEvaluation(args, isGiven, say);

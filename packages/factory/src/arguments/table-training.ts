@@ -16,6 +16,7 @@ import {
   string,
   supported,
 } from './key.ts';
+import { OPTIMISERS, REFUSED_OPTIMISERS, SAME_OPTIMISER } from './optim-values.ts';
 
 const positive = float({ min: 0, exclusiveMin: true });
 const unit = float({ min: 0, max: 0.9999999 });
@@ -84,27 +85,25 @@ export const TRAINING_KEYS: ArgKey[] = inGroup('training', [
     0,
     'warm-up as a share of all steps (older form of warmup_steps)',
   ),
-  refused(
+  supported(
     'optim',
-    string,
+    choice(...OPTIMISERS, ...Object.keys(SAME_OPTIMISER), ...Object.keys(REFUSED_OPTIMISERS)),
     'adamw_torch_fused',
-    'optimiser',
-    'the optimiser is always AdamW; other optimisers are not supported yet',
-    ['adamw_torch', 'adamw_hf', 'adamw_apex_fused', 'adamw_anyprecision'],
+    'optimiser; adamw_torch_fused and adamw_torch are the same here',
+    REFUSED_OPTIMISERS,
   ),
-  refused(
+  supported(
     'optim_args',
     optional(string),
     null,
-    'optimiser settings',
-    'optimiser settings beyond adam_beta1, adam_beta2 and adam_epsilon are not supported yet',
+    'settings of sgd, adagrad and rmsprop, such as momentum=0.9,nesterov=true',
   ),
   refused(
     'optim_target_modules',
     list,
     null,
-    'modules of GaLore and APOLLO',
-    'GaLore and APOLLO are not supported yet',
+    "modules of transformers' own GaLore and APOLLO",
+    'use_galore with galore_target, or use_apollo with apollo_target, say which modules',
   ),
   supported('bf16', bool, false, '16-bit brain float (on a CPU: how frozen weights are stored)'),
   supported('fp16', bool, false, '16-bit float (on a CPU: how frozen weights are stored)'),

@@ -1,5 +1,6 @@
 // In: a decoder, its optimiser and the state of a run. Out: the files of one checkpoint, and back. Model files are those
 // that PEFT and transformers load; the rest is what an exact resume needs.
+import type { Optimizer } from '@tunesmith/engine';
 import { formatPeftConfig } from '#factory/adapters/peft-config.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
@@ -11,7 +12,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { FileContent } from '#factory/store/atomic-file.ts';
 import { encodeSafetensors, type SafetensorsTensor } from '#factory/store/safetensors-format.ts';
 import { decodeTensors, encodeTensors, type StateTensor } from '#factory/store/tensor-file.ts';
-import type { Moments, RunState } from '#factory/train/run-state.ts';
+import type { RunState } from '#factory/train/run-state.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
 
 const STATE_FILE = 'tunesmith_state.json';
@@ -27,19 +28,20 @@ interface StateFile {
   dataFingerprint: string;
 }
 
-export interface RunSnapshot extends Omit<StateFile, 'format'> {
-  moments: Moments;
-}
+export type RunSnapshot = Omit<StateFile, 'format'>;
 
 /** Everything that a resumed run needs; with `save_only_model`, nothing. */
-export function stateFiles(decoder: Decoder, snapshot: RunSnapshot): Record<string, FileContent> {
-  const { moments, ...rest } = snapshot;
+export function stateFiles(
+  decoder: Decoder,
+  optimizer: Optimizer,
+  snapshot: RunSnapshot,
+): Record<string, FileContent> {
   const tensors = new Map<string, StateTensor>();
-  decoder.parameters.forEach(({ name, shape }, i) => {
-    tensors.set(`m.${name}`, { dtype: 'F32', shape, data: moments.m[i] });
-    tensors.set(`v.${name}`, { dtype: 'F32', shape, data: moments.v[i] });
+  decoder.parameters.forEach(({ name }, i) => {
+    for (const [key, { shape, data }] of Object.entries(optimizer.states[i]))
+      tensors.set(`${key}.${name}`, { dtype: data instanceof Float32Array ? 'F32' : 'I32', shape, data });
   });
-  const state: StateFile = { format: 1, ...rest };
+  const state: StateFile = { format: 1, ...snapshot };
   return {
     [STATE_FILE]: `${JSON.stringify(state)}\n`,
     [OPTIMIZER_FILE]: encodeTensors(tensors),
@@ -55,21 +57,28 @@ export function parameterFile(decoder: Decoder): Record<string, FileContent> {
   return { [PARAMETERS_FILE]: encodeTensors(values) };
 }
 
-/** Puts the parameters of a checkpoint into the decoder; returns the rest, or null where only the model was saved. */
+/**
+ * Puts the parameters and the optimiser's state of a checkpoint in their places; returns the rest, or null where only the
+ * model was saved.
+ */
 export function restore(
   files: ReadonlyMap<string, Uint8Array>,
   dir: string,
   decoder: Decoder,
+  optimizer: Optimizer,
 ): RunSnapshot | null {
   const text = files.get(STATE_FILE);
-  const optimizer = files.get(OPTIMIZER_FILE);
-  if (!text || !optimizer) return null;
+  const bytes = files.get(OPTIMIZER_FILE);
+  if (!text || !bytes) return null;
   restoreParameters(files, dir, decoder);
   const { state, logLines, dataFingerprint } = JSON.parse(new TextDecoder().decode(text)) as StateFile;
-  const moments = decodeTensors(optimizer, `${dir}/${OPTIMIZER_FILE}`).tensors;
-  const momentsOf = (key: string) =>
-    decoder.parameters.map((p) => take(moments, `${key}.${p.name}`, p.value.length, dir));
-  return { state, logLines, dataFingerprint, moments: { m: momentsOf('m'), v: momentsOf('v') } };
+  const tensors = decodeTensors(bytes, `${dir}/${OPTIMIZER_FILE}`).tensors;
+  optimizer.reset(state.step);
+  decoder.parameters.forEach(({ name }, i) => {
+    for (const [key, { data }] of Object.entries(optimizer.states[i]))
+      data.set(take(tensors, `${key}.${name}`, data, dir));
+  });
+  return { state, logLines, dataFingerprint };
 }
 
 export function restoreParameters(
@@ -79,22 +88,24 @@ export function restoreParameters(
 ): void {
   const bytes = files.get(PARAMETERS_FILE);
   const values = bytes ? decodeTensors(bytes, `${dir}/${PARAMETERS_FILE}`).tensors : new Map();
-  for (const { name, value } of decoder.parameters) value.set(take(values, name, value.length, dir));
+  for (const { name, value } of decoder.parameters) value.set(take(values, name, value, dir));
 }
 
+/** The stored values for an array of the kind and length of `target`. */
 function take(
   tensors: ReadonlyMap<string, StateTensor>,
   name: string,
-  length: number,
+  target: Float32Array | Int32Array,
   dir: string,
-): Float32Array {
+): Float32Array | Int32Array {
   const data = tensors.get(name)?.data;
-  if (data instanceof Float32Array && data.length === length) return data;
+  const { length } = target;
+  if (data?.length === length && data instanceof Float32Array === target instanceof Float32Array) return data;
   throw new FactoryError({
     code: 'TRAIN_DRIFT',
     message: `${dir}: expected ${length} values for ${name}, found ${data?.length ?? 'no such tensor'}`,
     remedy:
-      'Go on with the model, finetuning_type, targets and rank that the run began with, or set another output_dir.',
+      'Go on with the model, finetuning_type, targets, rank and optimiser that the run began with, or set another output_dir.',
   });
 }
 

@@ -14,6 +14,14 @@ export type SchedulerType =
   | 'inverse_sqrt'
   | 'cosine_with_min_lr'
   | 'warmup_stable_decay';
+export type Optim =
+  | 'adamw_torch'
+  | 'adamw_torch_fused'
+  | 'adafactor'
+  | 'sgd'
+  | 'adagrad'
+  | 'rmsprop'
+  | 'lion_32bit';
 export type IntervalStrategy = 'no' | 'steps' | 'epoch';
 
 export interface ModelArgs {
@@ -65,6 +73,9 @@ export interface FinetuningArgs {
   lora_dropout: number;
   lora_rank: number;
   lora_target: string[];
+  /** Learning rate of B over that of A; null trains both alike. */
+  loraplus_lr_ratio: number | null;
+  loraplus_lr_embedding: number;
   use_rslora: boolean;
   create_new_adapter: boolean;
   compute_accuracy: boolean;
@@ -88,6 +99,8 @@ export interface TrainingArgs {
   per_device_train_batch_size: number;
   per_device_eval_batch_size: number;
   gradient_accumulation_steps: number;
+  optim: Optim;
+  optim_args: string | null;
   learning_rate: number;
   weight_decay: number;
   adam_beta1: number;

@@ -4,6 +4,9 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { formatModelCard, type ModelCardFacts } from './model-card.ts';
 
 const args = {
+  optim: 'adamw_torch',
+  optim_args: null,
+  loraplus_lr_ratio: null,
   model_name_or_path: 'Qwen/Qwen2.5-0.5B',
   dataset: ['identity', 'alpaca_en_demo'],
   eval_dataset: [],
@@ -107,4 +110,11 @@ test('a local base is named but not linked, and no evaluation is said to be none
 test('names that look like YAML stay text', () => {
   const named = { ...facts, args: { ...args, run_name: 'yes: "no" #1' } };
   expect(parse(formatModelCard(named).split('---\n')[1])['model-index'][0].name).toBe('yes: "no" #1');
+});
+
+test('another optimiser is named with its settings', () => {
+  const named = { ...args, optim: 'sgd', optim_args: 'momentum=0.9', loraplus_lr_ratio: 16 } as TrainArgs;
+  const lines = formatModelCard({ ...facts, args: named }).split('\n');
+  expect(lines).toContain('- optimizer: sgd with momentum=0.9, weight_decay=0');
+  expect(lines).toContain('- loraplus_lr_ratio: 16.0');
 });

@@ -88,6 +88,15 @@ function dataSection({ args, rows }: ModelCardFacts): string {
   return `Training: ${args.dataset.join(', ') || 'none'}; ${rows.used} rows used, ${rows.truncated} of them truncated, ${rows.dropped} dropped. ${evaluated}`;
 }
 
+function optimizer(args: ModelCardFacts['args']): string {
+  const { optim, optim_args, adam_beta1, adam_beta2, adam_epsilon, weight_decay } = args;
+  const betas = `betas=(${adam_beta1},${adam_beta2})`;
+  if (optim.startsWith('adamw'))
+    return `AdamW with ${betas}, epsilon=${pythonNumber(adam_epsilon, true)} and weight_decay=${weight_decay}`;
+  const own = [...(optim === 'lion_32bit' ? [betas] : []), ...(optim_args === null ? [] : [optim_args])];
+  return `${optim} with ${[...own, `weight_decay=${weight_decay}`].join(', ')}`;
+}
+
 function hyperparameters(facts: ModelCardFacts): string {
   const { args } = facts;
   const float = (value: number) => pythonNumber(value, true);
@@ -102,10 +111,8 @@ function hyperparameters(facts: ModelCardFacts): string {
     lines.push(['gradient_accumulation_steps', accumulation]);
     lines.push(['total_train_batch_size', args.per_device_train_batch_size * accumulation]);
   }
-  lines.push([
-    'optimizer',
-    `AdamW with betas=(${args.adam_beta1},${args.adam_beta2}), epsilon=${float(args.adam_epsilon)} and weight_decay=${args.weight_decay}`,
-  ]);
+  lines.push(['optimizer', optimizer(args)]);
+  if (args.loraplus_lr_ratio !== null) lines.push(['loraplus_lr_ratio', float(args.loraplus_lr_ratio)]);
   lines.push(['lr_scheduler_type', args.lr_scheduler_type]);
   if (args.warmup_ratio > 0) lines.push(['lr_scheduler_warmup_ratio', args.warmup_ratio]);
   if (args.warmup_steps > 0) lines.push(['lr_scheduler_warmup_steps', args.warmup_steps]);

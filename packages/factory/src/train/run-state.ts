@@ -40,14 +40,3 @@ export function freshState(): RunState {
     stoppedEarly: false,
   };
 }
-
-/** First and second moments per parameter, in the order of the decoder's parameters. */
-export interface Moments {
-  m: Float32Array[];
-  v: Float32Array[];
-}
-
-export function zeroMoments(parameters: readonly { value: Float32Array }[]): Moments {
-  const zeros = () => parameters.map(({ value }) => new Float32Array(value.length));
-  return { m: zeros(), v: zeros() };
-}

@@ -1,11 +1,13 @@
 // The training loop on a tiny decoder: what is due when, and every way to stop and go on.
-import { openBackend } from '@tunesmith/engine';
+import { type Optimizer, openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
-import { freshState, type Moments, type RunState, zeroMoments } from './run-state.ts';
+import { PLAIN_OPTIMIZER } from './fixtures/optimizer-args.ts';
+import { makeOptimizer } from './optimizer.ts';
+import { freshState, type RunState } from './run-state.ts';
 import { type Stopped, type TrainDeps, type TrainSettings, train } from './train.ts';
 
 const backend = await openBackend('cpu', { threads: 1 });
@@ -17,10 +19,6 @@ const settings: TrainSettings = {
   stepsPerEpoch: 4,
   totalEpochs: 2,
   learningRate: (step) => 0.02 * (1 - step / 8),
-  weightDecay: 0.01,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
   maxGradNorm: 1,
   seed: 42,
   residualBytes: 2 ** 40,
@@ -39,11 +37,13 @@ const settings: TrainSettings = {
   keepBufferBytes: 2 ** 20,
 };
 
+const adamw = { ...PLAIN_OPTIMIZER, weight_decay: 0.01 };
+
 interface Checkpoint {
   isToGoOnFrom?: boolean;
   state: RunState;
   values: Float32Array[];
-  moments: Moments;
+  moments: Optimizer['states'];
 }
 
 interface Run {
@@ -59,6 +59,7 @@ interface Options {
   /** Goes on from here. */
   from?: Checkpoint;
   decoder?: Decoder;
+  weightDecay?: number;
   onEvent?(event: TrainEvent, decoder: Decoder, abort: () => void): void;
 }
 
@@ -71,9 +72,15 @@ async function run(options: Options = {}): Promise<Run> {
     decoder.parameters[i].value.set(value);
   });
   const state = from ? structuredClone(from.state) : freshState();
-  const moments = from ? structuredClone(from.moments) : zeroMoments(decoder.parameters);
+  const weight_decay = options.weightDecay ?? adamw.weight_decay;
+  const optimizer = makeOptimizer(decoder.parameters, { ...adamw, weight_decay });
+  for (const [i, moments] of (from?.moments ?? []).entries()) optimizer.states[i] = structuredClone(moments);
   const now = (): Checkpoint =>
-    structuredClone({ state, moments, values: decoder.parameters.map((p) => p.value) });
+    structuredClone({
+      state,
+      moments: optimizer.states,
+      values: decoder.parameters.map((p) => p.value),
+    });
   const controller = new AbortController();
   const events: TrainEvent[] = [];
   const saved: Checkpoint[] = [];
@@ -86,7 +93,7 @@ async function run(options: Options = {}): Promise<Run> {
     rows,
     evaluation: options.evaluation ?? [{ name: '', rows: tinyRows([5, 6, 7], 'held out') }],
     state,
-    moments,
+    optimizer,
     settings: { ...settings, ...options.settings },
     // Time stands still, so that runs can be compared.
     clock: () => 0,
@@ -191,7 +198,6 @@ describe('train', () => {
     // The rate is 0 from step 3 on: the metric stays the same, which is not better.
     const options = {
       learningRate: (step: number) => (step < 2 ? 1e-3 : 0),
-      weightDecay: 0,
       evaluate: { every: 'steps', steps: 1 },
       patience: 3,
       totalSteps: 30,
@@ -315,8 +321,8 @@ describe('train', () => {
       rows: silent,
       evaluation: [],
       state: freshState(),
-      moments: zeroMoments(decoder.parameters),
-      settings: { ...settings, totalSteps: 1, learningRate, weightDecay: 0.5 },
+      optimizer: makeOptimizer(decoder.parameters, { ...adamw, weight_decay: 0.5 }),
+      settings: { ...settings, totalSteps: 1, learningRate },
       clock: () => 0,
       rssBytes: () => 0,
       emit: () => {},
@@ -329,8 +335,8 @@ describe('train', () => {
       expect(value, name).toEqual(before[i].map((v) => v * kept));
     });
     const moved = async (maxGradNorm: number) =>
-      (await run({ settings: { totalSteps: 1, maxGradNorm } })).last.moments.m;
-    const size = (m: Float32Array[]) => Math.hypot(...m.flatMap((a) => [...a]));
+      (await run({ settings: { totalSteps: 1, maxGradNorm } })).last.moments.map((s) => s.m.data);
+    const size = (m: ArrayLike<number>[]) => Math.hypot(...m.flatMap((a) => Array.from(a)));
     // The first moment after one step is a tenth of the gradient.
     expect(size(await moved(1e-3))).toBeCloseTo(1e-4, 7);
     expect(size(await moved(0))).toBeGreaterThan(1e-2);

@@ -1,6 +1,6 @@
 // In: a decoder, encoded rows in a planned order, settings, and ports for saving and telling. Out: trained parameters, in
 // place, and the state of the run. Arguments, files, templates and terminals are unknown here.
-import { adamwStep, clipCoefficient, globalNorm } from '@tunesmith/engine';
+import { clipCoefficient, globalNorm, type Optimizer } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
@@ -8,7 +8,7 @@ import type { LogEntry, TrainEvent } from '#factory/records/train-events.ts';
 import { DivergenceGuard } from './divergence.ts';
 import { evaluationMetrics } from './evaluate.ts';
 import { type Interval, isDue, isEpochEnd } from './intervals.ts';
-import type { Moments, RunState } from './run-state.ts';
+import type { RunState } from './run-state.ts';
 import { trainStep } from './train-step.ts';
 
 export interface TrainSettings {
@@ -16,10 +16,6 @@ export interface TrainSettings {
   stepsPerEpoch: number;
   totalEpochs: number;
   learningRate(step: number): number;
-  weightDecay: number;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
   maxGradNorm: number;
   seed: number;
   residualBytes: number;
@@ -50,7 +46,7 @@ export interface TrainDeps {
   rows: readonly EncodedExample[];
   evaluation: readonly { name: string; rows: readonly EncodedExample[] }[];
   state: RunState;
-  moments: Moments;
+  optimizer: Optimizer;
   settings: TrainSettings;
   /** Milliseconds, monotonic. */
   clock(): number;
@@ -126,22 +122,18 @@ async function oneStep(
   guard: DivergenceGuard,
   savedAt: number,
 ): Promise<AppliedStep> {
-  const { decoder, moments, state, settings } = deps;
+  const { decoder, optimizer, state, settings } = deps;
   const begun = deps.clock();
   const learningRate = settings.learningRate(state.step);
   const result = await trainStep(decoder, microBatches, {
     residualBytes: settings.residualBytes,
     dropoutKey: `${settings.seed}/${state.step}`,
   });
-  const norm = globalNorm(decoder.parameters.map((p) => p.gradient));
+  const norm = globalNorm(optimizer.gradients(state.step + 1));
   const reason = guard.check(result.loss, norm);
   if (reason) throw diverged(state.step + 1, reason, savedAt);
-  const scale = settings.maxGradNorm > 0 ? clipCoefficient(norm, settings.maxGradNorm) : 1;
-  const { beta1, beta2, epsilon: eps } = settings;
-  decoder.parameters.forEach(({ value, gradient, decay }, i) => {
-    const options = { lr: learningRate, beta1, beta2, eps, weightDecay: decay ? settings.weightDecay : 0 };
-    adamwStep(value, gradient, { m: moments.m[i], v: moments.v[i] }, options, state.step + 1, scale);
-  });
+  const gradScale = settings.maxGradNorm > 0 ? clipCoefficient(norm, settings.maxGradNorm) : 1;
+  await optimizer.step({ learningRate, step: state.step + 1, gradScale });
   decoder.backend.trim(settings.keepBufferBytes);
 
   const seconds = (deps.clock() - begun) / 1000;

@@ -1,0 +1,92 @@
+// On a tiny decoder every optimiser lowers the loss, and a run that was stopped ends with the same bits.
+import { openBackend } from '@tunesmith/engine';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type TinyOptions, tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
+import { makeParameter } from '#factory/model/parameter.ts';
+import { PLAIN_OPTIMIZER } from './fixtures/optimizer-args.ts';
+import { makeOptimizer, type OptimizerArgs } from './optimizer.ts';
+import { trainStep } from './train-step.ts';
+
+const backend = await openBackend('cpu', { threads: 1 });
+afterAll(() => backend.dispose());
+
+const rows = tinyRows([6, 9, 4, 7], 'optimiser');
+const LORA: TinyOptions = { lora: { targets: ['all'], dropout: 0 } };
+const FULL: TinyOptions = { trained: 'all' };
+const STEPS = 16;
+
+async function begin(options: TinyOptions, args: OptimizerArgs) {
+  const decoder = await tinyDecoder(backend, options);
+  const optimizer = makeOptimizer(decoder.parameters, args);
+  const losses: number[] = [];
+  return {
+    decoder,
+    optimizer,
+    losses,
+    /** Steps `from` + 1 … `to`. */
+    async run(from: number, to: number) {
+      for (let step = from; step < to; step++) {
+        const dropoutKey = `${step}`;
+        const micro = [[rows[step % 2]], [rows[2 + (step % 2)]]];
+        losses.push((await trainStep(decoder, micro, { residualBytes: 2 ** 40, dropoutKey })).loss);
+        await optimizer.step({ learningRate: args.learning_rate, step: step + 1, gradScale: 1 });
+      }
+    },
+  };
+}
+
+const CASES: [string, TinyOptions, Partial<OptimizerArgs>][] = [
+  ['adamw_torch', LORA, {}],
+  ['adafactor', LORA, { optim: 'adafactor' }],
+  ['adafactor on all parameters', FULL, { optim: 'adafactor', learning_rate: 0.01 }],
+  ['sgd with momentum', LORA, { optim: 'sgd', optim_args: 'momentum=0.9', learning_rate: 0.05 }],
+  ['adagrad', LORA, { optim: 'adagrad', learning_rate: 0.05 }],
+  ['rmsprop', LORA, { optim: 'rmsprop', learning_rate: 0.01 }],
+  ['lion_32bit', LORA, { optim: 'lion_32bit', adam_beta2: 0.99, learning_rate: 0.01 }],
+  ['LoRA+', LORA, { loraplus_lr_ratio: 4, learning_rate: 0.005 }],
+];
+
+describe.each(CASES)('%s', (_, decoder, change) => {
+  const args = { ...PLAIN_OPTIMIZER, weight_decay: 0.01, ...change };
+
+  test('lowers the loss, and goes on from a stop with the same bits', async () => {
+    const whole = await begin(decoder, args);
+    await whole.run(0, STEPS);
+    const mean = (from: number) => whole.losses.slice(from, from + 4).reduce((a, b) => a + b, 0) / 4;
+    expect(mean(STEPS - 4)).toBeLessThan(0.8 * mean(0));
+
+    const first = await begin(decoder, args);
+    await first.run(0, 5);
+    const second = await begin(decoder, args);
+    second.optimizer.reset(5);
+    second.decoder.parameters.forEach(({ value }, i) => {
+      value.set(first.decoder.parameters[i].value);
+      for (const [key, { data }] of Object.entries(second.optimizer.states[i]))
+        data.set(first.optimizer.states[i][key].data);
+    });
+    await second.run(5, STEPS);
+    expect(second.decoder.parameters.map((p) => p.value)).toEqual(
+      whole.decoder.parameters.map((p) => p.value),
+    );
+  });
+});
+
+test('LoRA+ has the groups of LLaMA-Factory', async () => {
+  const named = (name: string, shape: number[]) => {
+    const parameter = makeParameter(name, shape, new Float32Array(shape.reduce((a, b) => a * b)).fill(1));
+    parameter.gradient.fill(1);
+    return parameter;
+  };
+  const parameters = [
+    named('q_proj.lora_A.weight', [2, 3]),
+    named('q_proj.lora_B.weight', [3, 2]),
+    named('q_proj.lora_magnitude_vector', [3]),
+    named('embed_tokens.lora_embedding_B', [3, 2]),
+  ];
+  // Without momentum a step is the learning rate times the gradient.
+  const args = { ...PLAIN_OPTIMIZER, optim: 'sgd', learning_rate: 2 ** -6, loraplus_lr_ratio: 8 } as const;
+  const optimizer = makeOptimizer(parameters, { ...args, loraplus_lr_embedding: 2 ** -10 });
+  // Half of the peak, as a schedule would have it.
+  await optimizer.step({ learningRate: 2 ** -7, step: 1, gradScale: 1 });
+  expect(parameters.map(({ value }) => 1 - value[0])).toEqual([2 ** -7, 2 ** -4, 2 ** -4, 2 ** -11]);
+});
