@@ -35,6 +35,25 @@ const CONFIDENCE = [
   'recall_at_precision',
 ] as const;
 
-export const METRIC_NAMES = [...CLASSIFICATION, ...CONFIDENCE] as const;
+const OVERLAP = [
+  'bleu@13a',
+  'bleu@zh',
+  'bleu@intl',
+  'bleu@char',
+  'bleu@none',
+  'chrf',
+  'chrf++',
+  'ter',
+  'rouge1',
+  'rouge2',
+  'rougeL',
+  'rougeLsum',
+  'bleu-4@llamafactory',
+  'rouge-1@llamafactory',
+  'rouge-2@llamafactory',
+  'rouge-l@llamafactory',
+] as const;
+
+export const METRIC_NAMES = [...CLASSIFICATION, ...CONFIDENCE, ...OVERLAP] as const;
 
 export type MetricName = (typeof METRIC_NAMES)[number];

@@ -1,13 +1,23 @@
 // In: a metric's name. Out: its definition. The table is total: a name without a definition does not compile.
 import { FactoryError } from '#factory/errors.ts';
 import { METRIC_NAMES, type MetricName } from '#factory/records/metric-names.ts';
+import { BLEU_METRICS } from './bleu.ts';
+import { CHRF_METRICS } from './chrf.ts';
 import { CLASSIFICATION_METRICS } from './classification.ts';
 import { CONFIDENCE_METRICS } from './confidence.ts';
 import type { MetricDefinition } from './definition.ts';
+import { LLAMAFACTORY_METRICS } from './llamafactory.ts';
+import { ROUGE_METRICS } from './rouge.ts';
+import { TER_METRICS } from './ter.ts';
 
 export const METRICS: Record<MetricName, MetricDefinition> = {
   ...CLASSIFICATION_METRICS,
   ...CONFIDENCE_METRICS,
+  ...BLEU_METRICS,
+  ...CHRF_METRICS,
+  ...TER_METRICS,
+  ...ROUGE_METRICS,
+  ...LLAMAFACTORY_METRICS,
 };
 
 /** For names that people wrote. */
