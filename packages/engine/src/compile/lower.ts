@@ -1,7 +1,7 @@
 // In: a simplified graph. Out: ONNX bytes for one execution provider family, and how to feed them.
 // Weights, sizes and indices are inputs, so one model serves every layer of a shape and every length. Where the runtime
 // has a fused kernel with the same result it is used: Gemm with an accumulated operand, QuickGelu with alpha 1 (SiLU),
-// SimplifiedLayerNormalization (RMS norm), RotaryEmbedding, FusedMatMul.
+// FastGelu, SimplifiedLayerNormalization (RMS norm), RotaryEmbedding, FusedMatMul.
 import { invariant } from '../errors.ts';
 import type { Dim } from '../graph/dim.ts';
 import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
@@ -156,6 +156,8 @@ const lowerRules: LowerRules = {
   sqrt: direct('Sqrt'),
   sigmoid: direct('Sigmoid'),
   silu: (e, _node, inputs) => e.emit('QuickGelu', inputs, { alpha: { float: 1 } }, MS),
+  tanh: direct('Tanh'),
+  gelu_tanh: (e, _node, inputs) => e.emit('FastGelu', inputs, {}, MS),
   cast: (e, _node, inputs, { to }) =>
     e.emit('Cast', inputs, { to: { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 }[to] }),
 
@@ -200,15 +202,18 @@ const lowerRules: LowerRules = {
   rms_norm: (e, _node, inputs, { eps }) =>
     e.emit('SimplifiedLayerNormalization', inputs, { axis: LAST, epsilon: { float: eps } }),
   // The kernel takes [batch, rows, heads * d] and, with one position id, row i of the tables for row i.
-  rope: (e, node, [x, cos, sin], { inverse }) => {
+  rope: (e, node, [x, cos, sin], { inverse, interleaved }) => {
     const [, heads, d] = node.shape as [Dim, number, number];
+    const half = node.inputs[1].shape[2] as number;
     const flat = e.emit('Reshape', [x, e.ints([1, -1, heads * d])]);
-    const table = (t: string) => e.emit('Reshape', [t, e.ints([-1, d / 2])]);
+    const table = (t: string) => e.emit('Reshape', [t, e.ints([-1, half])]);
     const sine = table(sin);
+    const attributes: Attributes = { num_heads: heads, interleaved: interleaved ? 1 : 0 };
+    if (2 * half < d) attributes.rotary_embedding_dim = 2 * half;
     const turned = e.emit(
       'RotaryEmbedding',
       [flat, e.ints([0]), table(cos), inverse ? e.emit('Neg', [sine]) : sine],
-      { num_heads: heads, interleaved: 0 },
+      attributes,
       MS,
     );
     return e.emit('Reshape', [turned, e.ints([-1, heads, d])]);

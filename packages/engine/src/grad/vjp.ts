@@ -62,6 +62,16 @@ export const vjpRules: VjpRules = {
     const y = b.mul(node.inputs[0], s);
     return [b.mul(dy, b.add(s, b.mul(y, b.sub(1, s))))];
   },
+  tanh: (node, dy) => [b.mul(dy, b.sub(1, b.mul(node, node)))],
+  // With t = tanh(u) and u = k (x + a x³): y' = (1 + t) / 2 + x (1 - t²) k (1 + 3 a x²) / 2.
+  gelu_tanh: ({ inputs: [x] }, dy) => {
+    const k = Math.sqrt(2 / Math.PI);
+    const square = b.mul(x, x);
+    const t = b.tanh(b.mul(x, b.add(k, b.mul(square, k * 0.044715))));
+    const slope = b.mul(x, b.add(k / 2, b.mul(square, (3 * k * 0.044715) / 2)));
+    const bent = b.mul(b.sub(1, b.mul(t, t)), slope);
+    return [b.mul(dy, b.add(b.add(b.mul(t, 0.5), 0.5), bent))];
+  },
   cast: ({ inputs: [x] }, dy, { to }) => [x.dtype === 'f32' && to === 'f16' ? b.cast(dy, 'f32') : null],
 
   // y = alpha op(a) op(b); the four cases of the matrix product rule.
@@ -132,7 +142,11 @@ export const vjpRules: VjpRules = {
     const dx = b.mul(r, b.sub(g, b.mul(n, b.reduceMean(b.mul(g, n), [last], true))));
     return [dx, unbroadcast(b.mul(dy, n), w.shape)];
   },
-  rope: ({ inputs: [, cos, sin] }, dy, { inverse }) => [b.rope(dy, cos, sin, !inverse), null, null],
+  rope: ({ inputs: [, cos, sin] }, dy, { inverse, interleaved }) => [
+    b.rope(dy, cos, sin, { inverse: !inverse, interleaved }),
+    null,
+    null,
+  ],
   nll: ({ inputs: [logits, labels] }, dy) => [b.nllGrad(logits, labels, dy), null],
   nll_grad: twice('nll_grad'),
   argmax: twice('argmax'),

@@ -35,7 +35,7 @@ export const mul = binary('mul');
 export const div = binary('div');
 
 const unary =
-  (op: Op & ('neg' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'silu')) =>
+  (op: Op & ('neg' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'silu' | 'tanh' | 'gelu_tanh')) =>
   (x: Node): Node =>
     makeNode(op, {}, [x]);
 export const neg = unary('neg');
@@ -44,6 +44,8 @@ export const log = unary('log');
 export const sqrt = unary('sqrt');
 export const sigmoid = unary('sigmoid');
 export const silu = unary('silu');
+export const tanh = unary('tanh');
+export const geluTanh = unary('gelu_tanh');
 export const cast = (x: Node, to: DType): Node => (x.dtype === to ? x : makeNode('cast', { to }, [x]));
 
 export const matmul = (
@@ -81,8 +83,12 @@ export const reduceMax = (x: Node, axes: number[], keep = false): Node =>
 export const softmax = (x: Node): Node => makeNode('softmax', {}, [x]);
 export const softmaxGrad = (y: Node, dy: Node): Node => makeNode('softmax_grad', {}, [y, dy]);
 export const rmsNorm = (x: Node, w: Node, eps: number): Node => makeNode('rms_norm', { eps }, [x, w]);
-export const rope = (x: Node, cos: Node, sin: Node, inverse = false): Node =>
-  makeNode('rope', { inverse }, [x, cos, sin]);
+export const rope = (
+  x: Node,
+  cos: Node,
+  sin: Node,
+  { inverse = false, interleaved = false }: { inverse?: boolean; interleaved?: boolean } = {},
+): Node => makeNode('rope', { inverse, interleaved }, [x, cos, sin]);
 export const nll = (logits: Node, labels: Node): Node => makeNode('nll', {}, [logits, labels]);
 export const nllGrad = (logits: Node, labels: Node, dy: Node): Node =>
   makeNode('nll_grad', {}, [logits, labels, dy]);

@@ -22,6 +22,8 @@ const bad: { [O in Exclude<Op, 'input' | 'constant' | 'cast'>]: (() => Node)[] }
   sqrt: [() => b.sqrt(i32(2))],
   sigmoid: [() => b.sigmoid(i32(2))],
   silu: [() => b.silu(i32(2))],
+  tanh: [() => b.tanh(i32(2))],
+  gelu_tanh: [() => b.geluTanh(i32(2)), () => b.geluTanh(x())],
   matmul: [
     () => b.matmul(x(2, 3), y(4, 5)),
     () => b.matmul(x(2, 3), y(3, 5), { transB: true }),

@@ -87,6 +87,12 @@ export const inferRules: InferRules = {
   sqrt: floatUnary('sqrt'),
   sigmoid: floatUnary('sigmoid'),
   silu: floatUnary('silu'),
+  tanh: floatUnary('tanh'),
+  gelu_tanh: (_attrs, [x]) => {
+    if (x.dtype !== 'f32' || x.shape.length === 0)
+      throw fail('gelu_tanh', [x], 'an f32 operand with an axis');
+    return { shape: [...x.shape], dtype: 'f32' };
+  },
   cast: ({ to }, [x]) => ({ shape: [...x.shape], dtype: to }),
 
   matmul: ({ transA, transB }, [a, b]) => {
@@ -175,8 +181,10 @@ export const inferRules: InferRules = {
     const d = x.shape[2];
     if (x.shape.length !== 3 || typeof d !== 'number' || d % 2 !== 0)
       throw fail('rope', [x], '[n, heads, even d]');
-    if (!sameShape(cos.shape, [x.shape[0], 1, d / 2]) || !sameShape(sin.shape, cos.shape))
-      throw fail('rope', [x, cos, sin], 'cos and sin of shape [n, 1, d/2]');
+    const half = cos.shape[2];
+    const fits = typeof half === 'number' && half <= d / 2;
+    if (!fits || !sameShape(cos.shape, [x.shape[0], 1, half]) || !sameShape(sin.shape, cos.shape))
+      throw fail('rope', [x, cos, sin], 'cos and sin of shape [n, 1, r/2] with r at most d');
     return { shape: [...x.shape], dtype: 'f32' };
   },
   nll: (_attrs, [logits, labels]) => {

@@ -23,6 +23,9 @@ export interface OpAttrs {
   sigmoid: Record<never, never>;
   /** x * sigmoid(x) */
   silu: Record<never, never>;
+  tanh: Record<never, never>;
+  /** x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))): GELU by its tanh approximation. */
+  gelu_tanh: Record<never, never>;
   cast: { to: DType };
 
   /** alpha * op(a) @ op(b); 2-D operands, or N-D with equal leading sizes. */
@@ -54,8 +57,11 @@ export interface OpAttrs {
   softmax_grad: Record<never, never>;
   /** x / sqrt(mean(x^2) + eps) * w over the last axis. */
   rms_norm: { eps: number };
-  /** Rotates pairs (i, i + d/2) of each head: x [n, heads, d], cos and sin [n, 1, d/2]; `inverse` turns back. */
-  rope: { inverse: boolean };
+  /**
+   * Rotates pairs of the first r of each head's d values and leaves the rest: x [n, heads, d], cos and sin [n, 1, r/2].
+   * Pairs are (i, i + r/2), or `interleaved` (2i, 2i + 1); `inverse` turns back.
+   */
+  rope: { inverse: boolean; interleaved: boolean };
   /** -log softmax(logits)[label] per row: logits [n, v], labels [n] i32 -> [n]. */
   nll: Record<never, never>;
   /** (softmax(logits) - onehot(labels)) * dy: logits [n, v], labels [n] i32, dy [n] -> [n, v]. */

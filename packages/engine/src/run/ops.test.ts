@@ -63,11 +63,12 @@ const binaryCases = (op: (p: Node, q: Node) => Node, values?: OpCase['values']):
   { build: () => op(x('N', 3), b.constant(2)), values },
   { build: () => op(b.constant(-1.5), x('N', 3)), values },
 ];
-const unaryCases = (op: (p: Node) => Node, values?: OpCase['values']): OpCase[] =>
-  ([[], [7], [2, 3], ['N', 'T'], ['B', 'N', 2]] as Dim[][]).map((shape) => ({
-    build: () => op(x(...shape)),
-    values,
-  }));
+const arrays: Dim[][] = [[7], [2, 3], ['N', 'T'], ['B', 'N', 2]];
+const unaryCases = (
+  op: (p: Node) => Node,
+  values?: OpCase['values'],
+  shapes: Dim[][] = [[], ...arrays],
+): OpCase[] => shapes.map((shape) => ({ build: () => op(x(...shape)), values }));
 
 type Product = { transA?: boolean; transB?: boolean; alpha?: number };
 const productCase = (lead: Dim[], options: Product, [m, k, n]: [Dim, Dim, Dim] = ['N', 4, 3]): OpCase => ({
@@ -103,9 +104,17 @@ const gridValues = {
   place: (i: number) => [0, 1, 3, 5][i],
 };
 
-const rope = (n: Dim, heads: number, d: number, inverse: boolean): OpCase => ({
-  build: () =>
-    b.rope(x(n, heads, d), b.makeInput('cos', [n, 1, d / 2]), b.makeInput('sin', [n, 1, d / 2]), inverse),
+const rope = (
+  n: Dim,
+  heads: number,
+  d: number,
+  inverse: boolean,
+  { rotated = d, interleaved = false } = {},
+): OpCase => ({
+  build: () => {
+    const [cos, sin] = ['cos', 'sin'].map((name) => b.makeInput(name, [n, 1, rotated / 2]));
+    return b.rope(x(n, heads, d), cos, sin, { inverse, interleaved });
+  },
   values: { cos: (i) => Math.cos(i * 0.7), sin: (i) => Math.sin(i * 0.7) },
   frozen: ['cos', 'sin'],
 });
@@ -137,6 +146,11 @@ const cases: { [O in Op]: OpCase[] } = {
   sqrt: unaryCases(b.sqrt, { x: positive }),
   sigmoid: [...unaryCases(b.sigmoid), ...unaryCases(b.sigmoid, { x: aroundZero })],
   silu: [...unaryCases(b.silu), ...unaryCases(b.silu, { x: aroundZero })],
+  tanh: [...unaryCases(b.tanh), ...unaryCases(b.tanh, { x: aroundZero })],
+  gelu_tanh: [
+    ...unaryCases(b.geluTanh, undefined, arrays),
+    ...unaryCases(b.geluTanh, { x: aroundZero }, arrays),
+  ],
   cast: [
     castCase('f32', 'f16', aroundZero, { gradient: 'stepped' }),
     // Halfway cases, the largest finite half, overflow, subnormal halves and zero.
@@ -255,6 +269,10 @@ const cases: { [O in Op]: OpCase[] } = {
     rope('N', 3, 8, true),
     rope(2, 2, 2, false),
     rope('B*T', 2, 16, true),
+    rope('N', 3, 12, false, { rotated: 8 }),
+    rope('B*T', 2, 8, true, { rotated: 2 }),
+    rope('N', 2, 8, false, { interleaved: true }),
+    rope('N', 3, 8, true, { rotated: 4, interleaved: true }),
   ],
   nll: [
     { build: () => b.nll(x(3, 5), b.makeInput('label', [3], 'i32')), values: { label: below(5) } },

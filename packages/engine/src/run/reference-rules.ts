@@ -153,6 +153,8 @@ export const referenceRules: ReferenceRules = {
   sqrt: unary(Math.sqrt),
   sigmoid: unary(sigmoid),
   silu: unary((x) => x * sigmoid(x)),
+  tanh: unary(Math.tanh),
+  gelu_tanh: unary((x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
   cast: ({ to }, [x]) => x.data.map(castElement(x.dtype, to)),
 
   matmul: ({ transA, transB, alpha }, [a, b], { dims }) => {
@@ -250,16 +252,18 @@ export const referenceRules: ReferenceRules = {
     });
     return out;
   },
-  rope: ({ inverse }, [x, cos, sin]) => {
+  rope: ({ inverse, interleaved }, [x, cos, sin]) => {
     const [, heads, d] = x.dims;
-    const out = new Float64Array(x.data.length);
+    const half = cos.dims[2];
+    const out = x.data.slice();
     eachRow(x, (row, start) => {
-      const table = Math.floor(start / (heads * d)) * (d / 2);
-      for (let i = 0; i < d / 2; i++) {
+      const table = Math.floor(start / (heads * d)) * half;
+      for (let i = 0; i < half; i++) {
         const c = cos.data[table + i];
         const s = inverse ? -sin.data[table + i] : sin.data[table + i];
-        out[start + i] = row[i] * c - row[i + d / 2] * s;
-        out[start + i + d / 2] = row[i + d / 2] * c + row[i] * s;
+        const [p, q] = interleaved ? [2 * i, 2 * i + 1] : [i, i + half];
+        out[start + p] = row[p] * c - row[q] * s;
+        out[start + q] = row[q] * c + row[p] * s;
       }
     });
     return out;
