@@ -4,13 +4,7 @@ export type { ResidualPolicy } from './grad/split.ts';
 export type { Graph } from './graph/node.ts';
 export { type LayerGradients, layerCached, layerForward, layerTraining } from './nn/decoder-layer.ts';
 export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
-export {
-  type LayerSpec,
-  layerParameters,
-  loraParameters,
-  PROJECTIONS,
-  type ProjectionName,
-} from './nn/layer-spec.ts';
+export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';
 export { adafactorRule } from './optim/adafactor.ts';
 export { adamwRule } from './optim/adamw.ts';

@@ -1,11 +1,29 @@
 // In: rotated q, k and v as packed rows. Out: attention output as packed rows. Grouped-query attention by reshaping, so
 // that keys and values are never repeated. Causality, windows and padding live in an additive mask.
-import { add, concat, type Grid, matmul, pad, reshape, softmax, transpose, unpad } from '../graph/build.ts';
+import {
+  add,
+  concat,
+  type Grid,
+  matmul,
+  mul,
+  pad,
+  reshape,
+  softmax,
+  tanh,
+  transpose,
+  unpad,
+} from '../graph/build.ts';
 import { product } from '../graph/dim.ts';
 import type { Node } from '../graph/node.ts';
 import type { LayerSpec } from './layer-spec.ts';
 
-type Heads = Pick<LayerSpec, 'heads' | 'kvHeads' | 'headDim'>;
+type Heads = Pick<LayerSpec, 'heads' | 'kvHeads' | 'headDim' | 'scoreScale' | 'scoreCap'>;
+
+/** q kᵀ, scaled, and bent where the layer caps its scores. */
+function scoresOf(q: Node, k: Node, { scoreScale, scoreCap }: Heads): Node {
+  if (scoreCap === null) return matmul(q, k, { transB: true, alpha: scoreScale });
+  return mul(tanh(matmul(q, k, { transB: true, alpha: scoreScale / scoreCap })), scoreCap);
+}
 
 /**
  * Attention inside each row of a batch. q [N, heads * d], k and v [N, kv * d] hold the real tokens of all rows one after
@@ -23,7 +41,7 @@ export function packedAttention(q: Node, k: Node, v: Node, mask: Node, grid: Gri
     rows,
     d,
   ]);
-  const scores = matmul(queries, split(k), { transB: true, alpha: 1 / Math.sqrt(d) }); // [B, kv, group * T, T]
+  const scores = scoresOf(queries, split(k), spec); // [B, kv, group * T, T]
   const masked = add(reshape(scores, ['B', kvHeads, group, 'T', 'T']), mask);
   const weights = reshape(softmax(masked), ['B', kvHeads, rows, 'T']);
   const mixed = reshape(matmul(weights, split(v)), ['B', kvHeads, group, 'T', d]);
@@ -56,7 +74,7 @@ export function cachedAttention(
     rows,
     d,
   ]);
-  const scores = matmul(queries, all(past.k, newK), { transB: true, alpha: 1 / Math.sqrt(d) });
+  const scores = scoresOf(queries, all(past.k, newK), spec);
   const mixed = matmul(softmax(add(scores, mask)), all(past.v, newV)); // [B, kv, group * T, d]
   const output = reshape(transpose(reshape(mixed, ['B', kvHeads, group, 'T', d]), [0, 3, 1, 2, 4]), [
     product(['B', 'T']),

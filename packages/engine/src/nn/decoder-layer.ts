@@ -1,11 +1,23 @@
 // In: a layer spec. Out: one decoder layer as graphs: forward, forward and backward for training, and a step over a
-// key-value cache. Llama, Mistral, Qwen2 and Qwen3 differ only in the spec and in the mask that they are fed.
+// key-value cache. Architectures differ only in the spec, and in the masks and rope tables that their layers are fed.
 import { type ResidualPolicy, type SplitGraphs, splitForwardBackward } from '../grad/split.ts';
-import { type Grid, keep, makeInput, mul, reshape, rmsNorm, rope, silu } from '../graph/build.ts';
+import {
+  add,
+  type Grid,
+  geluTanh,
+  keep,
+  makeInput,
+  mul,
+  reshape,
+  rmsNorm,
+  rope,
+  silu,
+  slice,
+} from '../graph/build.ts';
 import type { Dim } from '../graph/dim.ts';
 import { type Graph, makeGraph, type Node } from '../graph/node.ts';
 import { cachedAttention, packedAttention } from './attention.ts';
-import { type LayerSpec, layerParameters, loraParameters, type ProjectionName } from './layer-spec.ts';
+import { type LayerSpec, layerParameters, loraParameters } from './layer-spec.ts';
 import { type LinearNodes, linear } from './linear.ts';
 
 /** What the backward pass returns gradients for. */
@@ -19,13 +31,13 @@ type Attend = (q: Node, k: Node, v: Node) => Node;
 
 interface LayerNodes {
   parameters: Map<string, Node>;
-  projection(name: ProjectionName): LinearNodes;
+  projection(name: string): LinearNodes;
 }
 
 function declareParameters(spec: LayerSpec, rows: Dim, trained: readonly string[]): LayerNodes {
   const parameters = new Map<string, Node>();
   for (const [name, shape] of layerParameters(spec)) {
-    const projection = spec.projections[name.replace(/\.weight$/, '') as ProjectionName];
+    const projection = spec.projections[name.replace(/\.weight$/, '')];
     const dtype = projection && !trained.includes(name) ? projection.dtype : 'f32';
     parameters.set(name, makeInput(name, shape, dtype));
   }
@@ -49,28 +61,51 @@ function declareParameters(spec: LayerSpec, rows: Dim, trained: readonly string[
   };
 }
 
-/** x [rows, hidden] -> y [rows, hidden]: pre-norm attention and SwiGLU, each added to the residual stream. */
-function layerBody(spec: LayerSpec, x: Node, nodes: LayerNodes, rows: Dim, attend: Attend): Node {
-  const { heads, kvHeads, headDim: d, rmsNormEps: eps } = spec;
-  const weight = (name: string) => nodes.parameters.get(name) as Node;
-  const cos = makeInput('cos', [rows, 1, d / 2]);
-  const sin = makeInput('sin', [rows, 1, d / 2]);
+const ACTIVATIONS = { silu, gelu_tanh: geluTanh } as const;
 
-  const normed = rmsNorm(x, weight('input_layernorm.weight'), eps);
-  const rotated = (name: 'q' | 'k', count: number) => {
-    let y = reshape(linear(normed, nodes.projection(`self_attn.${name}_proj`)), [rows, count, d]);
-    if (spec.qkNorm) y = rmsNorm(keep(y), weight(`self_attn.${name}_norm.weight`), eps);
-    const turned = rope(y, cos, sin);
+/** x [rows, hidden] -> y [rows, hidden]: attention and a gated MLP, each normed before and added to the residual stream. */
+function layerBody(spec: LayerSpec, x: Node, nodes: LayerNodes, rows: Dim, attend: Attend): Node {
+  const { heads, kvHeads, headDim: d, norms, rotaryDim, ropeInterleaved: interleaved } = spec;
+  const cos = makeInput('cos', [rows, 1, rotaryDim / 2]);
+  const sin = makeInput('sin', [rows, 1, rotaryDim / 2]);
+  const norm = (y: Node, name: string) => {
+    const weight = nodes.parameters.get(`${name}.weight`) as Node;
+    return rmsNorm(y, spec.normOffset === 0 ? weight : add(weight, spec.normOffset), spec.rmsNormEps);
+  };
+  /** The outputs of several projections, or of one that holds them all. */
+  const projected = (y: Node, names: readonly string[], fused: string, widths: readonly number[]): Node[] => {
+    if (!(fused in spec.projections)) return names.map((name) => linear(y, nodes.projection(name)));
+    const all = linear(y, nodes.projection(fused));
+    let end = 0;
+    return widths.map((width) => {
+      end += width;
+      return slice(all, 1, end - width, end);
+    });
+  };
+  /** The residual stream with the output of a block, which has a norm of its own in some layers. */
+  const joined = (stream: Node, y: Node, name: string, after: string | null) =>
+    after
+      ? add(stream, norm(keep(linear(y, nodes.projection(name))), after))
+      : linear(y, nodes.projection(name), stream);
+
+  const normed = norm(x, norms.beforeAttention);
+  const names = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'];
+  const widths = [heads * d, kvHeads * d, kvHeads * d];
+  const [q, k, v] = projected(normed, names, 'self_attn.qkv_proj', widths);
+  const rotated = (flat: Node, name: string, count: number) => {
+    let y = reshape(flat, [rows, count, d]);
+    if (spec.qkNorm) y = norm(keep(y), `self_attn.${name}_norm`);
+    const turned = rope(y, cos, sin, { interleaved });
     return reshape(spec.qkNorm ? turned : keep(turned), [rows, count * d]);
   };
-  const v = keep(linear(normed, nodes.projection('self_attn.v_proj')));
-  const attended = keep(attend(rotated('q', heads), rotated('k', kvHeads), v));
-  const middle = keep(linear(attended, nodes.projection('self_attn.o_proj'), x));
+  const attended = keep(attend(rotated(q, 'q', heads), rotated(k, 'k', kvHeads), keep(v)));
+  const middle = keep(joined(x, attended, 'self_attn.o_proj', norms.afterAttention));
 
-  const normed2 = rmsNorm(middle, weight('post_attention_layernorm.weight'), eps);
-  const gate = keep(linear(normed2, nodes.projection('mlp.gate_proj')));
-  const up = keep(linear(normed2, nodes.projection('mlp.up_proj')));
-  return linear(mul(silu(gate), up), nodes.projection('mlp.down_proj'), middle);
+  const normed2 = norm(middle, norms.beforeMlp);
+  const width = spec.projections['mlp.down_proj'].inFeatures;
+  const [gate, up] = projected(normed2, ['mlp.gate_proj', 'mlp.up_proj'], 'mlp.gate_up_proj', [width, width]);
+  const inner = mul(ACTIVATIONS[spec.activation](keep(gate)), keep(up));
+  return joined(middle, inner, 'mlp.down_proj', norms.afterMlp);
 }
 
 function packedLayer(spec: LayerSpec, trained: readonly string[]) {

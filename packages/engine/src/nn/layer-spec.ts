@@ -1,16 +1,5 @@
 // In: nothing. Out: the shape of one decoder layer: what the graph builders need to know and what makes two layers equal.
-// Input names are Hugging Face's module names below `model.layers.N.`.
-
-export const PROJECTIONS = [
-  'self_attn.q_proj',
-  'self_attn.k_proj',
-  'self_attn.v_proj',
-  'self_attn.o_proj',
-  'mlp.gate_proj',
-  'mlp.up_proj',
-  'mlp.down_proj',
-] as const;
-export type ProjectionName = (typeof PROJECTIONS)[number];
+// Facts, not architectures. Input names are Hugging Face's module names below `model.layers.N.`.
 
 export interface LoraSpec {
   rank: number;
@@ -27,25 +16,49 @@ export interface ProjectionSpec {
   lora: LoraSpec | null;
 }
 
+/** Names of the layer's RMS norms. Those after a block act on its output, before it joins the residual stream. */
+export interface LayerNorms {
+  beforeAttention: string;
+  afterAttention: string | null;
+  beforeMlp: string;
+  afterMlp: string | null;
+}
+
 export interface LayerSpec {
   hidden: number;
   heads: number;
   kvHeads: number;
   headDim: number;
   rmsNormEps: number;
-  /** RMS norm on each head of q and k before rope (Qwen3). */
+  norms: LayerNorms;
+  /** RMS norms, those of q and k too, multiply by `normOffset` + weight. */
+  normOffset: 0 | 1;
+  /** RMS norm on each head of q and k before rope. */
   qkNorm: boolean;
-  projections: Record<ProjectionName, ProjectionSpec>;
+  /** What multiplies q · k; 1 / sqrt(headDim) as a rule. */
+  scoreScale: number;
+  /** Scores are bent to cap * tanh(score / cap) before the mask. */
+  scoreCap: number | null;
+  /** How many values of each head rope turns, from the first on. */
+  rotaryDim: number;
+  /** Rope turns pairs (2i, 2i + 1), not (i, i + rotaryDim / 2). */
+  ropeInterleaved: boolean;
+  /** Of the gated MLP: down(activation(gate x) * up x). */
+  activation: 'silu' | 'gelu_tanh';
+  /**
+   * By module name, in the order of use: q_proj, k_proj, v_proj (or qkv_proj, their rows one after the other) and o_proj
+   * below `self_attn`; gate_proj, up_proj (or gate_up_proj) and down_proj below `mlp`.
+   */
+  projections: Readonly<Record<string, ProjectionSpec>>;
 }
 
 /** Names of the layer's own parameters (not of LoRA), with their shapes. */
 export function layerParameters(spec: LayerSpec): Map<string, number[]> {
-  const shapes = new Map<string, number[]>([
-    ['input_layernorm.weight', [spec.hidden]],
-    ['post_attention_layernorm.weight', [spec.hidden]],
-  ]);
-  for (const name of PROJECTIONS) {
-    const { inFeatures, outFeatures, bias } = spec.projections[name];
+  const { beforeAttention, beforeMlp, afterAttention, afterMlp } = spec.norms;
+  const shapes = new Map<string, number[]>();
+  for (const norm of [beforeAttention, beforeMlp, afterAttention, afterMlp])
+    if (norm) shapes.set(`${norm}.weight`, [spec.hidden]);
+  for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(spec.projections)) {
     shapes.set(`${name}.weight`, [outFeatures, inFeatures]);
     if (bias) shapes.set(`${name}.bias`, [outFeatures]);
   }
@@ -59,8 +72,7 @@ export function layerParameters(spec: LayerSpec): Map<string, number[]> {
 /** Names of the layer's LoRA parameters, with their shapes. */
 export function loraParameters(spec: LayerSpec): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
-  for (const name of PROJECTIONS) {
-    const { inFeatures, outFeatures, lora } = spec.projections[name];
+  for (const [name, { inFeatures, outFeatures, lora }] of Object.entries(spec.projections)) {
     if (!lora) continue;
     shapes.set(`${name}.lora_A.weight`, [lora.rank, inFeatures]);
     shapes.set(`${name}.lora_B.weight`, [outFeatures, lora.rank]);

@@ -26,14 +26,30 @@ export function checkTensors(source: SafetensorsSource, config: ModelConfig): Ch
       throw wrongShape(entry.file, storedName, shape, entry.shape);
     }
   }
-  return { weights: renamed(source, expected, stored), notes: notesOn(source, expected, stored, config) };
+  const notes = notesOn(source, expected, stored, config);
+  if (textPrefix([...source.tensors.keys()]))
+    notes.unshift('only the text part of this model is used and saved; adapters belong to that part alone');
+  return { weights: renamed(source, expected, stored), notes };
 }
 
-/** Full name → name in the files. Base models are saved without `model.`; a tied embedding may lie under the head's name. */
+/** Where the text part of a model with images lies: transformers 4, and 5. */
+const TEXT_PREFIXES = ['language_model.model.', 'model.language_model.'];
+const textPrefix = (names: readonly string[]) =>
+  TEXT_PREFIXES.find((prefix) => names.includes(`${prefix}embed_tokens.weight`));
+
+/**
+ * Full name → name in the files. Base models are saved without `model.`, text parts of larger ones under a name of their
+ * own; a tied embedding may lie under the head's name.
+ */
 function storedNames(source: SafetensorsSource, config: ModelConfig): Map<string, string> {
   const names = [...source.tensors.keys(), ...source.otherDtypes.keys()];
   const isBare = !names.some((name) => name.startsWith('model.')) && names.includes('embed_tokens.weight');
-  const stored = new Map(names.map((name) => [isBare && name !== HEAD ? `model.${name}` : name, name]));
+  const prefix = textPrefix(names);
+  const fullName = (name: string) => {
+    if (prefix) return name.replace(prefix, 'model.').replace(/^language_model\.lm_head/, 'lm_head');
+    return isBare && name !== HEAD ? `model.${name}` : name;
+  };
+  const stored = new Map(names.map((name) => [fullName(name), name]));
   if (config.tieEmbeddings && !stored.has(EMBEDDING) && stored.has(HEAD)) stored.set(EMBEDDING, HEAD);
   return stored;
 }

@@ -98,6 +98,117 @@ describe('parseModelConfig', () => {
     expect(qwen({ use_sliding_window: true, layer_types })).toEqual([16, null, null, 16]);
   });
 
+  it('reads what Gemma 2 fixes and caps, and that null switches a cap off', () => {
+    const gemma = parse({ model_type: 'gemma2' });
+    expect(gemma).toMatchObject({
+      headDim: 256,
+      kvHeads: 4,
+      normOffset: 1,
+      activation: 'gelu_tanh',
+      scoreScale: 1 / 16,
+      scoreCap: 50,
+      logitCap: 30,
+      embeddingScale: 8,
+      tieEmbeddings: true,
+      slidingWindow: [4096, null, 4096, null],
+      windowRope: null,
+    });
+    expect(gemma.norms.afterMlp).toBe('post_feedforward_layernorm');
+    expect(
+      parse({ model_type: 'gemma2', attn_logit_softcapping: null, final_logit_softcapping: null }),
+    ).toMatchObject({ scoreCap: null, logitCap: null });
+  });
+
+  it('reads the two ropes of Gemma 3 in older and newer spelling', () => {
+    const older = {
+      rope_theta: 5e5,
+      rope_local_base_freq: 2e4,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+    };
+    const newer = {
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', factor: 8, rope_theta: 5e5 },
+        sliding_attention: { rope_type: 'default', rope_theta: 2e4 },
+      },
+      layer_types: ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'],
+    };
+    for (const raw of [{ ...older, sliding_window_pattern: 2 }, newer])
+      expect(parse({ model_type: 'gemma3_text', ...raw })).toMatchObject({
+        architecture: 'gemma3',
+        qkNorm: true,
+        ropeTheta: 5e5,
+        ropeScaling: { kind: 'linear', factor: 8 },
+        windowRope: { theta: 2e4, scaling: null },
+        slidingWindow: [4096, null, 4096, null],
+      });
+    expect(parse({ model_type: 'gemma3_text' })).toMatchObject({
+      ropeTheta: 1e6,
+      windowRope: { theta: 1e4 },
+      logitCap: null,
+    });
+  });
+
+  it('takes the text part of a Gemma 3 with images, as a config that stands alone', () => {
+    const config = parseModelConfig(
+      {
+        model_type: 'gemma3',
+        architectures: ['Gemma3ForConditionalGeneration'],
+        torch_dtype: 'bfloat16',
+        eos_token_id: [1, 106],
+        text_config: {
+          model_type: 'gemma3_text',
+          hidden_size: 64,
+          num_hidden_layers: 2,
+          intermediate_size: 96,
+        },
+        vision_config: { hidden_size: 1152 },
+      },
+      'config.json',
+    );
+    expect(config).toMatchObject({ vocabSize: 262_208, heads: 8, headDim: 256, storedDtype: 'bfloat16' });
+    expect(config.raw).toMatchObject({
+      model_type: 'gemma3_text',
+      architectures: ['Gemma3ForCausalLM'],
+      eos_token_id: [1, 106],
+      vocab_size: 262_208,
+    });
+    expect(parseModelConfig(config.raw, 'again')).toEqual(config);
+  });
+
+  it('reads the fused matrices, partial rope and longrope of Phi', () => {
+    const longrope = { type: 'su', short_factor: [1, 1], long_factor: [2, 4] };
+    expect(
+      parse({
+        model_type: 'phi3',
+        partial_rotary_factor: 0.5,
+        max_position_embeddings: 4096,
+        original_max_position_embeddings: 1024,
+        rope_scaling: longrope,
+        sliding_window: 16,
+      }),
+    ).toMatchObject({
+      fusedQkv: true,
+      fusedGateUp: true,
+      rotaryDim: 4,
+      maxPositions: 4096,
+      ropeScaling: {
+        kind: 'longrope',
+        originalMaxPositions: 1024,
+        longFactor: [2, 4],
+        attentionFactor: Math.sqrt(1.2),
+      },
+      slidingWindow: [16, 16, 16, 16],
+    });
+    expect(parse({ model_type: 'glm4', head_dim: 16, num_key_value_heads: 2 })).toMatchObject({
+      fusedQkv: false,
+      fusedGateUp: true,
+      rotaryDim: 8,
+      ropeInterleaved: true,
+      qkvBias: true,
+      norms: { afterAttention: 'post_self_attn_layernorm' },
+    });
+  });
+
   it('reads rope scaling in every spelling', () => {
     const scaling = (value: object) => parse({ rope_scaling: value }).ropeScaling;
     expect(scaling({ type: 'linear', factor: 2 })).toEqual({ kind: 'linear', factor: 2 });
@@ -154,13 +265,43 @@ describe('parseModelConfig', () => {
       /num_key_value_heads: expected a divisor of num_attention_heads \(8\)/,
     ],
     ['an odd head', { head_dim: 7 }, /head_dim: expected an even head size/],
-    ['another activation', { hidden_act: 'gelu' }, /hidden_act: expected "silu", found "gelu"/],
+    [
+      'another activation',
+      { hidden_act: 'gelu' },
+      /hidden_act: expected "silu" or "gelu_pytorch_tanh", found "gelu"/,
+    ],
     ['attention dropout', { attention_dropout: 0.1 }, /attention_dropout/],
     ['rope on a part of the head', { partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
     [
       'another rope',
-      { rope_scaling: { rope_type: 'longrope', factor: 2 } },
-      /linear, dynamic, llama3, yarn, found "longrope"/,
+      { rope_scaling: { rope_type: 'proportional', factor: 2 } },
+      /linear, dynamic, llama3, yarn, longrope, found "proportional"/,
+    ],
+    [
+      'longrope without factors',
+      { rope_scaling: { rope_type: 'longrope', short_factor: [1] } },
+      /rope_scaling\.short_factor: expected a list of 4 numbers|rope_scaling\.long_factor: expected a list/,
+    ],
+    [
+      'longrope of another size',
+      { model_type: 'phi3', rope_scaling: { type: 'su', short_factor: [1], long_factor: [1] } },
+      /rope_scaling\.short_factor: expected a list of 4 numbers/,
+    ],
+    [
+      'an odd part of the head',
+      { model_type: 'phi3', partial_rotary_factor: 0.4 },
+      /partial_rotary_factor: expected a factor that gives an even number of head_dim \(8\)/,
+    ],
+    ['dropout that Phi would want', { model_type: 'phi3', resid_pdrop: 0.1 }, /resid_pdrop: expected 0/],
+    [
+      'attention to later tokens',
+      { model_type: 'gemma2', use_bidirectional_attention: true },
+      /use_bidirectional_attention: expected false/,
+    ],
+    [
+      'a text part that is broken',
+      { model_type: 'gemma3', text_config: { hidden_size: 'wide' } },
+      /text_config\.hidden_size: expected a whole number/,
     ],
     ['rope without its factor', { rope_scaling: { type: 'linear' } }, /rope_scaling\.factor/],
     ['rope of the wrong type', { rope_scaling: [1] }, /rope_scaling: expected an object/],
@@ -192,7 +333,9 @@ describe('parseModelConfig', () => {
   it('lists what it knows when it does not know an architecture', () => {
     const error = errorOf(() => parse({ model_type: 'mamba' }));
     expect(error).toMatchObject({ code: 'MODEL_UNKNOWN_ARCHITECTURE' });
-    expect(error.message).toMatch(/llama, mistral, qwen2, qwen3\), found model_type "mamba"/);
+    expect(error.message).toMatch(
+      /\(llama, mistral, qwen2, qwen3, gemma2, gemma3_text, gemma3, phi3, glm, glm4\), found model_type "mamba"/,
+    );
   });
 
   it('answers any config with a config or a typed error, never with nonsense', () => {
@@ -204,10 +347,15 @@ describe('parseModelConfig', () => {
     );
     const rope = fc.record(
       {
-        rope_type: fc.oneof(fc.constantFrom('linear', 'dynamic', 'llama3', 'yarn'), fc.anything()),
+        rope_type: fc.oneof(
+          fc.constantFrom('linear', 'dynamic', 'llama3', 'yarn', 'longrope'),
+          fc.anything(),
+        ),
         factor: value,
         original_max_position_embeddings: value,
         beta_fast: value,
+        short_factor: value,
+        long_factor: value,
       },
       { requiredKeys: [] },
     );
@@ -221,6 +369,9 @@ describe('parseModelConfig', () => {
       'rope_theta',
       'sliding_window',
       'layer_types',
+      'text_config',
+      'partial_rotary_factor',
+      'final_logit_softcapping',
       'max_window_layers',
       'rms_norm_eps',
       'max_position_embeddings',
@@ -229,7 +380,7 @@ describe('parseModelConfig', () => {
     ];
     fc.assert(
       fc.property(
-        fc.constantFrom('llama', 'mistral', 'qwen2', 'qwen3'),
+        fc.constantFrom('llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'phi3', 'glm4'),
         fc.dictionary(fc.constantFrom(...keys), value, { maxKeys: 3 }),
         fc.option(rope, { nil: undefined }),
         (model_type, extra, rope_scaling) => {

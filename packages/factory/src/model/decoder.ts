@@ -10,8 +10,6 @@ import {
   layerParameters,
   layerTraining,
   loraParameters,
-  PROJECTIONS,
-  type ProjectionName,
   type ResidualPolicy,
   type Tensor,
 } from '@tunesmith/engine';
@@ -19,11 +17,12 @@ import type { ModelConfig } from '#factory/records/model-config.ts';
 import { causalMask } from './attention-mask.ts';
 import { dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
+import { attentionModules, mlpModules } from './layer-modules.ts';
 import { type LayerTensors, LayerWeights } from './layer-weights.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { addInto, makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
-import { ropeTables } from './rope.ts';
+import { layerRopes, type RopeConfig, ropeTables } from './rope.ts';
 
 export interface LoraOptions {
   rank: number;
@@ -54,6 +53,7 @@ interface Layer {
   /** Own trained parameters by their name in the layer. */
   parameters: Map<string, Parameter>;
   window: number | null;
+  rope: RopeConfig;
 }
 
 interface TapeEntry {
@@ -66,6 +66,7 @@ interface TapeEntry {
 interface Shared {
   feeds: Record<string, Tensor>;
   masks: Map<number | null, Tensor>;
+  ropes: Map<RopeConfig, { cos: Tensor; sin: Tensor }>;
 }
 
 /** What a forward pass leaves for the backward pass. Released by `backward`, or by `release`. */
@@ -96,6 +97,7 @@ export class Decoder {
   readonly #trainedEmbedding: Parameter | null;
   readonly #trainedNorm: Parameter | null;
   readonly #norm: Tensor;
+  readonly #ropes: readonly RopeConfig[];
   readonly #dropout: number;
   readonly #firstTrained: number;
   readonly #executables = new Map<string, Promise<Executable>>();
@@ -105,6 +107,7 @@ export class Decoder {
     this.config = config;
     this.weights = weights;
     this.#dropout = lora?.dropout ?? 0;
+    this.#ropes = layerRopes(config);
     const parameters: Parameter[] = [];
     const own = (name: string): Parameter | null => {
       if (!trained.has(name)) return null;
@@ -127,7 +130,7 @@ export class Decoder {
     this.#norm = backend.tensor('f32', norm.shape, norm.data);
     const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
     const trainedHead = config.tieEmbeddings ? this.#trainedEmbedding : own('lm_head.weight');
-    this.head = new OutputHead(backend, head, trainedHead);
+    this.head = new OutputHead(backend, head, trainedHead, config.logitCap);
     this.parameters = parameters;
     const first = this.layers.findIndex((l) => l.parameters.size > 0);
     this.#firstTrained = this.#trainedEmbedding ? 0 : first < 0 ? config.layers : first;
@@ -154,7 +157,8 @@ export class Decoder {
       parameters.set(name, parameter);
       all.push(parameter);
     }
-    return { spec, feeds, parameters, window: this.config.slidingWindow[i] ?? null };
+    const window = this.config.slidingWindow[i] ?? null;
+    return { spec, feeds, parameters, window, rope: this.#ropes[i] };
   }
 
   #compile(key: string, make: () => Parameters<Backend['compile']>[0]): Promise<Executable> {
@@ -189,10 +193,14 @@ export class Decoder {
   }
 
   #shared(batch: PackedBatch): Shared {
-    const { backend, config } = this;
+    const { backend } = this;
     const n = batch.ids.length;
-    const half = config.headDim / 2;
-    const { cos, sin } = ropeTables(config, batch.positions, { sequenceLength: batch.width });
+    const ropes: Shared['ropes'] = new Map();
+    for (const rope of new Set(this.#ropes)) {
+      const { cos, sin } = ropeTables(rope, batch.positions, { sequenceLength: batch.width });
+      const dims = [n, 1, rope.rotaryDim / 2];
+      ropes.set(rope, { cos: backend.tensor('f32', dims, cos), sin: backend.tensor('f32', dims, sin) });
+    }
     const masks = new Map<number | null, Tensor>();
     for (const { window } of this.layers) {
       // A window that no row reaches is no window.
@@ -205,23 +213,21 @@ export class Decoder {
     }
     return {
       feeds: {
-        cos: backend.tensor('f32', [n, 1, half], cos),
-        sin: backend.tensor('f32', [n, 1, half], sin),
         slot_of: backend.tensor('i32', [batch.rows, batch.width], batch.slotOf),
         real: backend.tensor('f32', [batch.rows, batch.width], batch.real),
         place: backend.tensor('i32', [n], batch.place),
       },
       masks,
+      ropes,
     };
   }
 
   #layerFeeds(i: number, tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>): Record<string, Tensor> {
-    const { feeds, spec, window } = this.layers[i];
+    const { feeds, spec, window, rope } = this.layers[i];
     const { shared, batch } = tape;
     const mask = shared.masks.get(window !== null && window < batch.width ? window : null) as Tensor;
-    const all: Record<string, Tensor> = { ...feeds, ...shared.feeds, mask };
-    for (const name of PROJECTIONS) {
-      const { lora, inFeatures } = spec.projections[name];
+    const all: Record<string, Tensor> = { ...feeds, ...shared.feeds, ...shared.ropes.get(rope), mask };
+    for (const [name, { lora, inFeatures }] of Object.entries(spec.projections)) {
       if (!lora?.dropout) continue;
       const n = batch.ids.length;
       const values = dropoutMask(`${tape.dropoutKey}/${i}/${name}`, n * inFeatures, this.#dropout);
@@ -249,6 +255,8 @@ export class Decoder {
   embed(ids: Int32Array, dims: number[]): Tensor {
     const x = new Float32Array(ids.length * this.config.hiddenSize);
     embedRows(this.#embedding, ids, x);
+    const scale = this.config.embeddingScale;
+    if (scale !== 1) for (let i = 0; i < x.length; i++) x[i] *= scale;
     return this.backend.tensor('f32', dims, x);
   }
 
@@ -286,8 +294,8 @@ export class Decoder {
   }
 
   async #headNorm() {
-    const { hiddenSize, rmsNormEps } = this.config;
-    const split = () => headNorm(hiddenSize, rmsNormEps, this.#trainedNorm !== null);
+    const { hiddenSize, rmsNormEps, normOffset } = this.config;
+    const split = () => headNorm(hiddenSize, rmsNormEps, this.#trainedNorm !== null, normOffset);
     return {
       forward: await this.#compile('head norm forward', () => split().forward),
       backward: await this.#compile('head norm backward', () => split().backward),
@@ -393,11 +401,11 @@ export class Decoder {
 
   async #scatterEmbedding(ids: Int32Array, dy: Tensor, gradient: Float32Array): Promise<void> {
     const d = (await dy.read()) as Float32Array;
-    const width = this.config.hiddenSize;
+    const { hiddenSize: width, embeddingScale: scale } = this.config;
     for (let i = 0; i < ids.length; i++) {
       const from = i * width;
       const to = ids[i] * width;
-      for (let j = 0; j < width; j++) gradient[to + j] += d[from + j];
+      for (let j = 0; j < width; j++) gradient[to + j] += scale * d[from + j];
     }
   }
 
@@ -424,11 +432,15 @@ function withoutDropout(projections: LayerSpec['projections']): LayerSpec['proje
   return Object.fromEntries(entries);
 }
 
-/** What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; and x. */
+/**
+ * What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; x; and what its
+ * norms after the blocks take in.
+ */
 export function residualBytes(spec: LayerSpec, tokens: number): number {
-  const { heads, kvHeads, headDim, hidden, projections } = spec;
+  const { heads, kvHeads, headDim, hidden, projections, norms } = spec;
+  const normed = (norms.afterAttention ? hidden : 0) + (norms.afterMlp ? hidden : 0);
   const floats =
-    (2 * heads + 2 * kvHeads) * headDim + 2 * hidden + 2 * projections['mlp.gate_proj'].outFeatures;
+    (2 * heads + 2 * kvHeads) * headDim + 2 * hidden + 2 * projections['mlp.down_proj'].inFeatures + normed;
   return floats * 4 * tokens;
 }
 
@@ -456,37 +468,30 @@ function layerSpecOf(
   { weights, parked }: BaseTensors,
   lora: LoraOptions | null,
 ): LayerSpec {
-  const { heads, kvHeads, headDim, hiddenSize, intermediateSize } = config;
-  const sizes: Record<ProjectionName, [number, number, boolean]> = {
-    'self_attn.q_proj': [hiddenSize, heads * headDim, config.qkvBias],
-    'self_attn.k_proj': [hiddenSize, kvHeads * headDim, config.qkvBias],
-    'self_attn.v_proj': [hiddenSize, kvHeads * headDim, config.qkvBias],
-    'self_attn.o_proj': [heads * headDim, hiddenSize, config.outputBias],
-    'mlp.gate_proj': [hiddenSize, intermediateSize, config.mlpBias],
-    'mlp.up_proj': [hiddenSize, intermediateSize, config.mlpBias],
-    'mlp.down_proj': [intermediateSize, hiddenSize, config.mlpBias],
-  };
-  const projection = (name: ProjectionName) => {
-    const [inFeatures, outFeatures, bias] = sizes[name];
+  const projections: Record<string, LayerSpec['projections'][string]> = {};
+  for (const { name, ...sizes } of [...attentionModules(config), ...mlpModules(config)]) {
     const adapted = lora?.modules.has(layerName(i, name));
-    return {
-      inFeatures,
-      outFeatures,
-      bias,
-      dtype: (
-        weights.get(layerName(i, `${name}.weight`)) ??
-        (parked.get(layerName(i, `${name}.weight`)) as ParkedWeight)
-      ).dtype,
+    const weight = layerName(i, `${name}.weight`);
+    projections[name] = {
+      ...sizes,
+      dtype: (weights.get(weight) ?? (parked.get(weight) as ParkedWeight)).dtype,
       lora: lora && adapted ? { rank: lora.rank, scale: lora.scale, dropout: lora.dropout > 0 } : null,
     };
-  };
+  }
   return {
-    hidden: hiddenSize,
-    heads,
-    kvHeads,
-    headDim,
+    hidden: config.hiddenSize,
+    heads: config.heads,
+    kvHeads: config.kvHeads,
+    headDim: config.headDim,
     rmsNormEps: config.rmsNormEps,
+    norms: config.norms,
+    normOffset: config.normOffset,
     qkNorm: config.qkNorm,
-    projections: Object.fromEntries(PROJECTIONS.map((n) => [n, projection(n)])) as LayerSpec['projections'],
+    scoreScale: config.scoreScale,
+    scoreCap: config.scoreCap,
+    rotaryDim: config.rotaryDim,
+    ropeInterleaved: config.ropeInterleaved,
+    activation: config.activation,
+    projections,
   };
 }

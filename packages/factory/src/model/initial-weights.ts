@@ -1,5 +1,5 @@
 // In: a ModelConfig and a seed. Out: the weights of an untrained model, for training from scratch.
-// Hugging Face's rule: normal(0, initializer_range) for matrices, ones for norms, zeros for biases and the pad token's
+// Hugging Face's rule: normal(0, initializer_range) for matrices, norms that multiply by one, zeros for biases and the pad token's
 // row. Each tensor has a random stream of its own, so the order of reading does not matter.
 import { invariant } from '#factory/errors.ts';
 import type { ModelConfig, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
@@ -24,7 +24,7 @@ export function initialWeights(config: ModelConfig, seed: number): WeightSource 
       const shape = shapes.get(name);
       invariant(shape, `no tensor ${name} in this model`);
       const data = new Float32Array(shape.reduce((total, size) => total * size, 1));
-      if (name.endsWith('norm.weight')) data.fill(1);
+      if (name.endsWith('norm.weight')) data.fill(1 - config.normOffset);
       else if (!name.endsWith('.bias')) {
         fillNormal(data, deviation, seededRandom(`${seed}/initial-weights/${name}`));
         if (name === 'model.embed_tokens.weight' && padRow >= 0) {

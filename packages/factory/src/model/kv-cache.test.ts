@@ -20,6 +20,21 @@ for (const [name, raw] of [
   ],
   ['qwen3', { model_type: 'qwen3', architectures: ['Qwen3ForCausalLM'], head_dim: 6 }],
   ['one head per group', { num_key_value_heads: 4 }],
+  [
+    'gemma2',
+    {
+      model_type: 'gemma2',
+      head_dim: 6,
+      query_pre_attn_scalar: 5,
+      sliding_window: 3,
+      attn_logit_softcapping: 3,
+      final_logit_softcapping: 6,
+      tie_word_embeddings: true,
+    },
+  ],
+  ['gemma3', { model_type: 'gemma3_text', head_dim: 6, sliding_window: 3, sliding_window_pattern: 2 }],
+  ['phi3', { model_type: 'phi3', partial_rotary_factor: 0.5 }],
+  ['glm4', { model_type: 'glm4', head_dim: 8 }],
 ] as const)
   decoders.push([
     name,
@@ -77,4 +92,26 @@ test.each(decoders)('%s', async (_, decoder) => {
     }),
     { numRuns: 12 },
   );
+});
+
+test('longrope: the cache is made anew where the longest row passes the original length', async () => {
+  const rope_scaling = { type: 'longrope', short_factor: [1, 1.5], long_factor: [2, 7] };
+  const config = tinyConfig({ model_type: 'phi3', original_max_position_embeddings: 6, rope_scaling });
+  const decoder = await tinyDecoder(backend, { config });
+  const [long, short] = tinyRows([10, 4]).map((r) => [...r.inputIds]);
+  const cache = new CachedDecoder(decoder, 2);
+  await cache.append([long.slice(0, 5), short.slice(0, 3)]);
+  const vocab = config.vocabSize;
+  const near = (ours: Float32Array, theirs: Float32Array) =>
+    ours.forEach((value, i) => {
+      expect(Math.abs(value - theirs[i])).toBeLessThan(2e-4);
+    });
+  for (const length of [6, 7, 8, 10]) {
+    const from = length === 10 ? 8 : length - 1;
+    const logits = await cache.append([long.slice(from, length), []]);
+    near(logits.subarray(0, vocab), await fullLogits(decoder, [long.slice(0, length)]));
+  }
+  // The short row goes on with the long factors, as in a batch of both.
+  const logits = await cache.append([[], short.slice(3)]);
+  near(logits.subarray(vocab), (await fullLogits(decoder, [long, short])).subarray(vocab));
 });

@@ -3,7 +3,7 @@
 import { type Backend, type Executable, layerCached, type Tensor } from '@tunesmith/engine';
 import { cachedMask } from './attention-mask.ts';
 import type { Decoder } from './decoder.ts';
-import { ropeTables } from './rope.ts';
+import { type RopeConfig, ropeTables } from './rope.ts';
 
 interface LayerCache {
   k: Float32Array;
@@ -19,6 +19,8 @@ export class CachedDecoder {
   readonly #positions: number[][];
   readonly #executables: Map<string, Promise<Executable>>;
   #past = 0;
+  /** Per row, its tokens so far; kept only where the cache may have to be made anew. */
+  readonly #tokens: number[][] | null;
 
   /** `executables` may be shared by all caches over one decoder. */
   constructor(decoder: Decoder, rows: number, executables: Map<string, Promise<Executable>> = new Map()) {
@@ -27,6 +29,8 @@ export class CachedDecoder {
     this.#layers = decoder.layers.map(() => ({ k: new Float32Array(0), v: new Float32Array(0) }));
     this.#positions = Array.from({ length: rows }, () => []);
     this.#executables = executables;
+    const { ropeScaling } = decoder.config;
+    this.#tokens = ropeScaling?.kind === 'longrope' ? this.#positions.map(() => []) : null;
   }
 
   get backend(): Backend {
@@ -38,6 +42,25 @@ export class CachedDecoder {
    * after the last token of each row, [rows, vocab]; those of a row without tokens mean nothing.
    */
   async append(tokens: readonly (readonly number[])[]): Promise<Float32Array> {
+    return this.#run(this.#tokens ? this.#remembered(tokens, this.#tokens) : tokens);
+  }
+
+  /** Longrope turns all positions otherwise once the longest row passes the original length: then everything is fed anew. */
+  #remembered(tokens: readonly (readonly number[])[], all: number[][]): readonly (readonly number[])[] {
+    const { ropeScaling: scaling } = this.#decoder.config;
+    const limit = scaling?.kind === 'longrope' ? scaling.originalMaxPositions : Number.POSITIVE_INFINITY;
+    const longest = () => Math.max(...all.map((row) => row.length));
+    const before = longest();
+    tokens.forEach((row, r) => {
+      all[r].push(...row);
+    });
+    if (before === 0 || before > limit || longest() <= limit) return tokens;
+    this.#past = 0;
+    for (const slots of this.#positions) slots.length = 0;
+    return all;
+  }
+
+  async #run(tokens: readonly (readonly number[])[]): Promise<Float32Array> {
     const { config } = this.#decoder;
     const rows = this.#rows;
     const fresh = Math.max(...tokens.map((t) => t.length));
@@ -55,16 +78,24 @@ export class CachedDecoder {
       }
       last[r] = r * fresh + Math.max(0, row.length - 1);
     });
-    const longest = positions.reduce((m, p) => Math.max(m, p + 1), 1);
-    const { cos, sin } = ropeTables(config, positions, { sequenceLength: longest });
-    const half = config.headDim / 2;
-    const shared = {
-      cos: this.backend.tensor('f32', [rows * fresh, 1, half], cos),
-      sin: this.backend.tensor('f32', [rows * fresh, 1, half], sin),
-    };
+    // Longrope keeps to the longest row even after it has ended; dynamic rope looks at the new tokens.
+    const longest = this.#tokens
+      ? Math.max(...this.#tokens.map((row) => row.length))
+      : positions.reduce((m, p) => Math.max(m, p + 1), 1);
+    const ropes = new Map<RopeConfig, Record<string, Tensor>>();
+    for (const { rope } of this.#decoder.layers) {
+      if (ropes.has(rope)) continue;
+      const { cos, sin } = ropeTables(rope, positions, { sequenceLength: longest });
+      const dims = [rows * fresh, 1, rope.rotaryDim / 2];
+      ropes.set(rope, {
+        cos: this.backend.tensor('f32', dims, cos),
+        sin: this.backend.tensor('f32', dims, sin),
+      });
+    }
     let x = this.#decoder.embed(ids, [rows, fresh, config.hiddenSize]);
     for (let i = 0; i < this.#layers.length; i++) {
-      const next = await this.#layer(i, x, shared, fresh);
+      const rope = ropes.get(this.#decoder.layers[i].rope) as Record<string, Tensor>;
+      const next = await this.#layer(i, x, rope, fresh);
       x.dispose();
       x = next;
     }
@@ -79,7 +110,7 @@ export class CachedDecoder {
     return this.#decoder.head.logits(h, rows);
   }
 
-  async #layer(i: number, x: Tensor, shared: Record<string, Tensor>, fresh: number): Promise<Tensor> {
+  async #layer(i: number, x: Tensor, rope: Record<string, Tensor>, fresh: number): Promise<Tensor> {
     const { config } = this.#decoder;
     const { spec, feeds, window } = this.#decoder.layers[i];
     const plain = this.#decoder.plainSpec(spec);
@@ -100,7 +131,7 @@ export class CachedDecoder {
     const mask = cachedMask({ past, fresh, slotPositions }, group, window);
     const inputs = {
       ...feeds,
-      ...shared,
+      ...rope,
       x,
       mask: this.backend.tensor('f32', [rows, 1, group * fresh, past + fresh], mask),
       past_k: this.backend.tensor('f32', pastShape, cache.k.subarray(0, past * slot)),

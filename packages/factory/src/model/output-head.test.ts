@@ -9,7 +9,7 @@ import { makeParameter } from './parameter.ts';
 const backend = await openBackend('cpu', { threads: 2 });
 afterAll(() => backend.dispose());
 
-function problem(rows: number, vocab: number, hidden: number) {
+function problem(rows: number, vocab: number, hidden: number, cap: number | null = null) {
   const random = seededRandom(`${rows}/${vocab}/${hidden}`);
   const fill = (n: number, scale: number) =>
     Float32Array.from({ length: n }, () => (random.next() - 0.5) * 2 * scale);
@@ -19,6 +19,7 @@ function problem(rows: number, vocab: number, hidden: number) {
     rows,
     vocab,
     hidden,
+    cap,
     matrix,
     h: fill(rows * hidden, 3),
     targets: Int32Array.from({ length: rows }, () => random.int(vocab)),
@@ -28,18 +29,23 @@ function problem(rows: number, vocab: number, hidden: number) {
 type Problem = ReturnType<typeof problem>;
 
 /** Σ weight · nll by its definition. */
-function plainSoftmax({ rows, vocab, hidden, matrix, h, targets, weights }: Problem) {
+function plainSoftmax({ rows, vocab, hidden, cap, matrix, h, targets, weights }: Problem) {
   const nll = new Float64Array(rows);
   const best = new Int32Array(rows);
   const dh = new Float64Array(rows * hidden);
   const dw = new Float64Array(vocab * hidden);
   const logits = new Float64Array(vocab);
+  const slope = new Float64Array(vocab).fill(1);
   for (let i = 0; i < rows; i++) {
     const row = h.subarray(i * hidden, (i + 1) * hidden);
     let max = Number.NEGATIVE_INFINITY;
     for (let v = 0; v < vocab; v++) {
       let logit = 0;
       for (let j = 0; j < hidden; j++) logit += row[j] * matrix[v * hidden + j];
+      if (cap !== null) {
+        logit = cap * Math.tanh(logit / cap);
+        slope[v] = 1 - (logit / cap) ** 2;
+      }
       logits[v] = logit;
       if (logit > max) {
         max = logit;
@@ -50,7 +56,7 @@ function plainSoftmax({ rows, vocab, hidden, matrix, h, targets, weights }: Prob
     for (let v = 0; v < vocab; v++) sum += Math.exp(logits[v] - max);
     nll[i] = max + Math.log(sum) - logits[targets[i]];
     for (let v = 0; v < vocab; v++) {
-      const p = Math.exp(logits[v] - max) / sum - (v === targets[i] ? 1 : 0);
+      const p = slope[v] * (Math.exp(logits[v] - max) / sum - (v === targets[i] ? 1 : 0));
       for (let j = 0; j < hidden; j++) {
         dh[i * hidden + j] += weights[i] * p * matrix[v * hidden + j];
         dw[v * hidden + j] += weights[i] * p * row[j];
@@ -70,14 +76,16 @@ function error(actual: ArrayLike<number>, expected: Float64Array): number {
 describe.each([
   ['one slice', problem(5, 300, 6)],
   ['several slices and chunks', problem(2060, 8195, 2)],
+  ['capped logits', problem(5, 300, 6, 4)],
 ])('%s', (_, p) => {
   const expected = plainSoftmax(p);
   const heads = {
-    f32: new OutputHead(backend, { shape: [p.vocab, p.hidden], dtype: 'f32', data: p.matrix }, null),
+    f32: new OutputHead(backend, { shape: [p.vocab, p.hidden], dtype: 'f32', data: p.matrix }, null, p.cap),
     f16: new OutputHead(
       backend,
       { shape: [p.vocab, p.hidden], dtype: 'f16', data: f32ToF16(p.matrix) },
       null,
+      p.cap,
     ),
   };
 
@@ -104,6 +112,7 @@ describe.each([
       backend,
       { shape: [p.vocab, p.hidden], dtype: 'f32', data: p.matrix },
       parameter,
+      p.cap,
     );
     const dh = new Float32Array(p.h.length);
     const { nll } = await head.differentiate(p.h, p.targets, p.weights, dh);
@@ -130,7 +139,8 @@ describe.each([
     ]) {
       let logit = 0;
       for (let j = 0; j < p.hidden; j++) logit += p.h[i * p.hidden + j] * p.matrix[v * p.hidden + j];
-      expect(logits[i * p.vocab + v]).toBeCloseTo(logit, 4);
+      const bent = p.cap === null ? logit : p.cap * Math.tanh(logit / p.cap);
+      expect(logits[i * p.vocab + v]).toBeCloseTo(bent, 4);
     }
   });
 });

@@ -35,23 +35,26 @@ export class OutputHead {
   readonly #hidden: number;
   readonly #vocab: number;
   readonly #trained: Parameter | null;
+  /** Logits are bent to cap * tanh(logit / cap). */
+  readonly #cap: number | null;
   readonly #executables = new Map<string, Promise<Executable>>();
 
-  constructor(backend: Backend, weight: StoredWeight, trained: Parameter | null) {
+  constructor(backend: Backend, weight: StoredWeight, trained: Parameter | null, cap: number | null = null) {
     this.#backend = backend;
     this.#weight = weight;
     [this.#vocab, this.#hidden] = weight.shape;
     this.#trained = trained;
+    this.#cap = cap;
   }
 
   #get(kind: 'statistics' | 'best' | 'fused' | 'trained' | 'logits'): Promise<Executable> {
     const { dtype } = this.#weight;
     const graph = {
-      statistics: () => headStatistics(this.#hidden, dtype, false),
-      best: () => headStatistics(this.#hidden, dtype, true),
-      fused: () => headFused(this.#hidden, dtype),
-      trained: () => headTrained(this.#hidden),
-      logits: () => headLogits(this.#hidden, dtype),
+      statistics: () => headStatistics(this.#hidden, dtype, false, this.#cap),
+      best: () => headStatistics(this.#hidden, dtype, true, this.#cap),
+      fused: () => headFused(this.#hidden, dtype, this.#cap),
+      trained: () => headTrained(this.#hidden, this.#cap),
+      logits: () => headLogits(this.#hidden, dtype, this.#cap),
     }[kind];
     let executable = this.#executables.get(kind);
     if (!executable) {
@@ -88,7 +91,11 @@ export class OutputHead {
       const rows = h.subarray(at * this.#hidden, end * this.#hidden);
       const chunk = targets.subarray(at, end);
       const { lse, best } = await this.#normaliser(rows, chunk.length, wantHits);
-      this.#losses(rows, chunk, lse, nll.subarray(at, end));
+      const { value } = this.#labelLogits(rows, chunk);
+      nll.set(
+        value.map((v, i) => lse[i] - v),
+        at,
+      );
       if (hits && best) for (let i = 0; i < chunk.length; i++) hits[at + i] = best[i] === chunk[i] ? 1 : 0;
     }
     return { nll, hits };
@@ -112,11 +119,15 @@ export class OutputHead {
       const chunk = part(targets, 1);
       const rows = part(h, this.#hidden);
       const out = part(dh, this.#hidden);
+      const { value, slope } = this.#labelLogits(rows, chunk);
       const lse = this.#trained
-        ? await this.#trainedPass(rows, chunk, part(weights, 1), out)
+        ? await this.#trainedPass(rows, chunk, slope, part(weights, 1), out)
         : await this.#frozenPass(rows, chunk.length, out);
-      this.#losses(rows, chunk, lse, part(nll, 1));
-      this.#subtractLabels(chunk, part(weights, 1), out);
+      nll.set(
+        value.map((v, i) => lse[i] - v),
+        at,
+      );
+      this.#subtractLabels(chunk, slope, part(weights, 1), out);
     }
     return { nll, hits: null };
   }
@@ -186,7 +197,13 @@ export class OutputHead {
   }
 
   /** As `#frozenPass`, and adds the gradient of the matrix to its parameter. */
-  async #trainedPass(h: Float32Array, targets: Int32Array, weights: Float32Array, mean: Float32Array) {
+  async #trainedPass(
+    h: Float32Array,
+    targets: Int32Array,
+    slope: Float64Array,
+    weights: Float32Array,
+    mean: Float32Array,
+  ) {
     const rows = targets.length;
     const width = this.#hidden;
     const gradient = (this.#trained as Parameter).gradient;
@@ -213,28 +230,37 @@ export class OutputHead {
     }
     for (let i = 0; i < rows; i++) {
       const base = targets[i] * width;
-      for (let j = 0; j < width; j++) gradient[base + j] -= weighted[i * width + j];
+      for (let j = 0; j < width; j++) gradient[base + j] -= slope[i] * weighted[i * width + j];
     }
     return lse;
   }
 
-  #losses(h: Float32Array, targets: Int32Array, lse: Float64Array, nll: Float64Array): void {
+  /** The logit of each row's target, and what the cap multiplies its gradient by (1 without a cap). */
+  #labelLogits(h: Float32Array, targets: Int32Array): { value: Float64Array; slope: Float64Array } {
     const row = new Float32Array(this.#hidden);
+    const value = new Float64Array(targets.length);
+    const slope = new Float64Array(targets.length).fill(1);
     for (let i = 0; i < targets.length; i++) {
       decodeRow(this.#weight, targets[i], row);
       let logit = 0;
       for (let j = 0; j < this.#hidden; j++) logit += h[i * this.#hidden + j] * row[j];
-      nll[i] = lse[i] - logit;
+      value[i] = logit;
+      if (this.#cap === null) continue;
+      const t = Math.tanh(logit / this.#cap);
+      value[i] = this.#cap * t;
+      slope[i] = 1 - t * t;
     }
+    return { value, slope };
   }
 
-  /** mean -> weight * (mean - matrix[target]), row by row. */
-  #subtractLabels(targets: Int32Array, weights: Float32Array, mean: Float32Array): void {
+  /** mean -> weight * (mean - slope * matrix[target]), row by row. */
+  #subtractLabels(targets: Int32Array, slope: Float64Array, weights: Float32Array, mean: Float32Array): void {
     const row = new Float32Array(this.#hidden);
     for (let i = 0; i < targets.length; i++) {
       decodeRow(this.#weight, targets[i], row);
       const base = i * this.#hidden;
-      for (let j = 0; j < this.#hidden; j++) mean[base + j] = weights[i] * (mean[base + j] - row[j]);
+      for (let j = 0; j < this.#hidden; j++)
+        mean[base + j] = weights[i] * (mean[base + j] - slope[i] * row[j]);
     }
   }
 }

@@ -2,33 +2,34 @@
 // Spellings: `rope_scaling` with `type` or `rope_type` beside `rope_theta`; `rope_parameters` with all of them inside
 // (transformers 5). It computes no frequencies: that is rope.ts.
 import { FactoryError } from '#factory/errors.ts';
-import type { RopeScaling } from '#factory/records/model-config.ts';
+import type { Rope, RopeScaling } from '#factory/records/model-config.ts';
 import type { ConfigFields } from './config-fields.ts';
 
-export interface RopeConfig {
-  theta: number;
-  scaling: RopeScaling | null;
-}
-
-const KNOWN = ['default', 'linear', 'dynamic', 'llama3', 'yarn'];
+const KNOWN = ['default', 'linear', 'dynamic', 'llama3', 'yarn', 'longrope'];
 const MAX_POSITIONS = 2 ** 31 - 1;
 
-export function readRope(fields: ConfigFields, maxPositions: number): RopeConfig {
+export function readRope(fields: ConfigFields, maxPositions: number): Rope {
   // rope_scaling wins where a file has both, as in transformers.
   const rope = fields.object('rope_scaling') ?? fields.object('rope_parameters');
-  const theta = (rope?.has('rope_theta') ? rope : fields).number('rope_theta', {
-    min: Number.MIN_VALUE,
-    fallback: 10_000,
-  });
+  const theta = fields.number('rope_theta', { min: Number.MIN_VALUE, fallback: 10_000 });
   if (rope?.has('full_attention') || rope?.has('sliding_attention')) {
     throw rope.bad('full_attention', 'one rope for all layers');
   }
-  for (const holder of [fields, rope]) {
-    if (holder && holder.number('partial_rotary_factor', { fallback: 1 }) !== 1) {
-      throw holder.bad('partial_rotary_factor', '1 (rope on the whole head)');
-    }
-  }
-  return { theta, scaling: rope ? readScaling(rope, fields, maxPositions) : null };
+  return readRopeFrom(rope, fields, maxPositions, theta);
+}
+
+/** The rope that the object `rope` describes; `theta` where it has none of its own. */
+export function readRopeFrom(
+  rope: ConfigFields | null,
+  fields: ConfigFields,
+  maxPositions: number,
+  theta: number,
+): Rope {
+  if (!rope) return { theta, scaling: null };
+  return {
+    theta: rope.number('rope_theta', { min: Number.MIN_VALUE, fallback: theta }),
+    scaling: readScaling(rope, fields, maxPositions),
+  };
 }
 
 function readScaling(rope: ConfigFields, fields: ConfigFields, maxPositions: number): RopeScaling | null {
@@ -79,6 +80,19 @@ function readScaling(rope: ConfigFields, fields: ConfigFields, maxPositions: num
         truncate: rope.boolean('truncate', true),
       };
     }
+    case 'longrope':
+    case 'su': {
+      const originalMaxPositions = original(maxPositions);
+      const stretch = rope.has('factor') ? factor() : maxPositions / originalMaxPositions;
+      const usual = stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(originalMaxPositions));
+      return {
+        kind: 'longrope',
+        shortFactor: factors(rope, 'short_factor'),
+        longFactor: factors(rope, 'long_factor'),
+        originalMaxPositions,
+        attentionFactor: rope.number('attention_factor', { min: 0, fallback: usual }),
+      };
+    }
     default:
       throw new FactoryError({
         code: 'MODEL_BAD_CONFIG',
@@ -87,4 +101,11 @@ function readScaling(rope: ConfigFields, fields: ConfigFields, maxPositions: num
         details: { file: fields.file, kind },
       });
   }
+}
+
+function factors(rope: ConfigFields, key: string): number[] {
+  const list = rope.raw[key];
+  const isFine = Array.isArray(list) && list.every((n) => typeof n === 'number' && n > 0 && n < 1e9);
+  if (!isFine) throw rope.bad(key, 'a list of numbers above 0');
+  return list as number[];
 }

@@ -80,6 +80,48 @@ describe('applyRopeScaling', () => {
     },
   );
 
+  it('stretches the full layers of a model with two ropes, and keeps the part of the head', () => {
+    const sliding = { rope_type: 'default', rope_theta: 1e4 };
+    const gemma = parseModelConfig(
+      {
+        ...base,
+        model_type: 'gemma3_text',
+        rope_scaling: undefined,
+        rope_parameters: {
+          full_attention: { rope_type: 'default', rope_theta: 1e6 },
+          sliding_attention: sliding,
+        },
+      },
+      'x',
+    );
+    const scaled = applyRopeScaling(gemma, 'linear', 5000).config;
+    expect(scaled.raw.rope_parameters).toEqual({
+      full_attention: { rope_type: 'linear', factor: 3, rope_theta: 1e6 },
+      sliding_attention: sliding,
+    });
+    expect({ ...parseModelConfig(scaled.raw, 'x'), raw: null }).toEqual({ ...scaled, raw: null });
+    const glm = parseModelConfig(
+      {
+        ...base,
+        model_type: 'glm4',
+        rope_scaling: undefined,
+        rope_parameters: { partial_rotary_factor: 0.25 },
+      },
+      'x',
+    );
+    const again = applyRopeScaling(glm, 'linear', 5000).config.raw;
+    expect(parseModelConfig(again, 'x').rotaryDim).toBe(glm.rotaryDim);
+  });
+
+  it('refuses a model that longrope stretches already', () => {
+    const factors = new Array(config.headDim / 2).fill(2);
+    const rope_scaling = { type: 'longrope', short_factor: factors, long_factor: factors };
+    const phi = parseModelConfig({ ...base, model_type: 'phi3', rope_scaling }, 'x');
+    expect(() => applyRopeScaling(phi, 'yarn', 4096)).toThrow(
+      expect.objectContaining({ code: 'ARGS_BAD_VALUE' }),
+    );
+  });
+
   it('uses 2 for inference, and the original length of a model that is already scaled', () => {
     expect(applyRopeScaling(config, 'linear', null).config).toMatchObject({
       ropeScaling: { factor: 2 },

@@ -2,48 +2,56 @@
 // Follows transformers 5 step by step in float32 (f() below is one rounding), because one unit in the last place of a
 // frequency becomes 1e-5 in an angle at position 2,000. PyTorch's own pow is off by one unit in about 1 % of cases;
 // here it is correctly rounded. Rotating q and k is the engine's work.
-import { invariant } from '#factory/errors.ts';
+import { FactoryError, invariant } from '#factory/errors.ts';
 import type { ModelConfig, RopeScaling } from '#factory/records/model-config.ts';
 
 export interface RopeFrequencies {
-  /** [headDim / 2]; every value is a float32. */
+  /** [rotaryDim / 2]; every value is a float32. */
   inverseFrequencies: Float64Array;
   /** Multiplies cos and sin. */
   attentionScale: number;
 }
 
 export interface RopeTables {
-  /** [positions, headDim / 2] */
+  /** [positions, rotaryDim / 2] */
   cos: Float32Array;
   sin: Float32Array;
 }
 
 const f = Math.fround;
-type RopeConfig = Pick<ModelConfig, 'ropeTheta' | 'ropeScaling' | 'headDim'>;
+export type RopeConfig = Pick<ModelConfig, 'ropeTheta' | 'ropeScaling' | 'rotaryDim'>;
 
-/** `sequenceLength` (largest position + 1) matters to dynamic scaling only. */
+/** `sequenceLength` (largest position + 1) matters to dynamic and longrope scaling only. */
 export function ropeFrequencies(
   config: RopeConfig,
   { sequenceLength }: { sequenceLength: number },
 ): RopeFrequencies {
-  const { ropeTheta: theta, headDim, ropeScaling: scaling } = config;
+  const { ropeTheta: theta, rotaryDim: dim, ropeScaling: scaling } = config;
   switch (scaling?.kind) {
     case undefined:
-      return { inverseFrequencies: plain(theta, headDim), attentionScale: 1 };
+      return { inverseFrequencies: plain(theta, dim), attentionScale: 1 };
     case 'linear':
       return {
-        inverseFrequencies: plain(theta, headDim).map((v) => f(v / f(scaling.factor))),
+        inverseFrequencies: plain(theta, dim).map((v) => f(v / f(scaling.factor))),
         attentionScale: 1,
       };
     case 'dynamic':
       return {
-        inverseFrequencies: plain(dynamicBase(theta, headDim, scaling, sequenceLength), headDim),
+        inverseFrequencies: plain(dynamicBase(theta, dim, scaling, sequenceLength), dim),
         attentionScale: 1,
       };
     case 'llama3':
-      return { inverseFrequencies: plain(theta, headDim).map((v) => llama3(v, scaling)), attentionScale: 1 };
+      return { inverseFrequencies: plain(theta, dim).map((v) => llama3(v, scaling)), attentionScale: 1 };
     case 'yarn':
-      return yarn(theta, headDim, scaling);
+      return yarn(theta, dim, scaling);
+    case 'longrope': {
+      const isLong = sequenceLength > scaling.originalMaxPositions;
+      const factors = isLong ? scaling.longFactor : scaling.shortFactor;
+      return {
+        inverseFrequencies: powers(theta, dim).map((power, i) => f(1 / f(f(factors[i]) * power))),
+        attentionScale: scaling.attentionFactor,
+      };
+    }
   }
 }
 
@@ -72,27 +80,40 @@ export function ropeTables(
   return { cos, sin };
 }
 
-/** base^(2i / headDim) for i = 0 … headDim / 2 - 1 */
-function powers(base: number, headDim: number): Float64Array {
-  const b = f(base);
-  return Float64Array.from({ length: headDim / 2 }, (_, i) => f(b ** f((2 * i) / headDim)));
+/** The rope of each layer; layers that share one get the same object. */
+export function layerRopes(config: ModelConfig): RopeConfig[] {
+  const { windowRope, rotaryDim } = config;
+  const windowed = windowRope && {
+    ropeTheta: windowRope.theta,
+    ropeScaling: windowRope.scaling,
+    rotaryDim,
+  };
+  return Array.from({ length: config.layers }, (_, i) =>
+    windowed && config.slidingWindow[i] !== null ? windowed : config,
+  );
 }
 
-function plain(base: number, headDim: number): Float64Array {
-  return powers(base, headDim).map((power) => f(1 / power));
+/** base^(2i / dim) for i = 0 … dim / 2 - 1 */
+function powers(base: number, dim: number): Float64Array {
+  const b = f(base);
+  return Float64Array.from({ length: dim / 2 }, (_, i) => f(b ** f((2 * i) / dim)));
+}
+
+function plain(base: number, dim: number): Float64Array {
+  return powers(base, dim).map((power) => f(1 / power));
 }
 
 /** NTK-aware base for sequences longer than the model was made for; the base itself below that. */
 function dynamicBase(
   theta: number,
-  headDim: number,
+  dim: number,
   { factor, originalMaxPositions: original }: Extract<RopeScaling, { kind: 'dynamic' }>,
   sequenceLength: number,
 ): number {
   if (sequenceLength <= original) return theta;
   // transformers holds the length in a tensor here, so each step is rounded to float32.
   const stretch = f(f(f(factor * sequenceLength) / original) - (factor - 1));
-  return f(theta * f(stretch ** f(headDim / (headDim - 2))));
+  return f(theta * f(stretch ** f(dim / (dim - 2))));
 }
 
 /** Llama 3.1: high frequencies as they are, low ones divided by the factor, a smooth ramp between. */
@@ -107,19 +128,15 @@ function llama3(frequency: number, scaling: Extract<RopeScaling, { kind: 'llama3
 }
 
 /** YaRN (arXiv 2309.00071): interpolates dimensions that turn seldom, leaves alone those that turn often. */
-function yarn(
-  theta: number,
-  headDim: number,
-  scaling: Extract<RopeScaling, { kind: 'yarn' }>,
-): RopeFrequencies {
+function yarn(theta: number, dim: number, scaling: Extract<RopeScaling, { kind: 'yarn' }>): RopeFrequencies {
   const { factor, originalMaxPositions, betaFast, betaSlow, truncate } = scaling;
   // The dimension that makes `rotations` turns within the original length.
   const dimensionOf = (rotations: number) =>
-    (headDim * Math.log(originalMaxPositions / (rotations * 2 * Math.PI))) / (2 * Math.log(theta));
+    (dim * Math.log(originalMaxPositions / (rotations * 2 * Math.PI))) / (2 * Math.log(theta));
   const low = Math.max(truncate ? Math.floor(dimensionOf(betaFast)) : dimensionOf(betaFast), 0);
-  let high = Math.min(truncate ? Math.ceil(dimensionOf(betaSlow)) : dimensionOf(betaSlow), headDim - 1);
+  let high = Math.min(truncate ? Math.ceil(dimensionOf(betaSlow)) : dimensionOf(betaSlow), dim - 1);
   if (low === high) high += 0.001;
-  const inverseFrequencies = powers(theta, headDim).map((power, i) => {
+  const inverseFrequencies = powers(theta, dim).map((power, i) => {
     const ramp = Math.min(1, Math.max(0, f(f(i - f(low)) / f(high - low))));
     const kept = f(1 - ramp);
     const interpolated = f(1 / f(f(factor) * power));
@@ -139,6 +156,8 @@ function yarnAttentionScale({
   return mscale && mscaleAllDim ? scaleOf(mscale) / scaleOf(mscaleAllDim) : scaleOf(1);
 }
 
+type AppliedKind = Exclude<RopeScaling['kind'], 'longrope'>;
+
 /**
  * The `rope_scaling` argument, as LLaMA-Factory applies it: in training (`cutoffLen` given) the factor is
  * ceil(cutoff_len / original length) and nothing happens where the model is long enough; in inference (null) it is 2.
@@ -147,11 +166,17 @@ function yarnAttentionScale({
  */
 export function applyRopeScaling(
   config: ModelConfig,
-  kind: RopeScaling['kind'],
+  kind: AppliedKind,
   cutoffLen: number | null,
 ): { config: ModelConfig; note: string } {
   invariant(cutoffLen === null || cutoffLen > 0, `cutoff_len must be positive, got ${cutoffLen}`);
   const current = config.ropeScaling;
+  if (current?.kind === 'longrope')
+    throw new FactoryError({
+      code: 'ARGS_BAD_VALUE',
+      message: `rope_scaling ${kind}: this model has longrope to ${config.maxPositions} positions, which cannot be scaled again`,
+      remedy: 'Take rope_scaling out of the configuration.',
+    });
   const original =
     current && 'originalMaxPositions' in current ? current.originalMaxPositions : config.maxPositions;
   if (cutoffLen !== null && cutoffLen <= original) {
@@ -171,7 +196,11 @@ export function applyRopeScaling(
   };
 }
 
-function scalingOf(kind: RopeScaling['kind'], factor: number, originalMaxPositions: number): RopeScaling {
+function scalingOf(
+  kind: AppliedKind,
+  factor: number,
+  originalMaxPositions: number,
+): Exclude<RopeScaling, { kind: 'longrope' }> {
   switch (kind) {
     case 'linear':
       return { kind, factor };
@@ -197,7 +226,7 @@ function scalingOf(kind: RopeScaling['kind'], factor: number, originalMaxPositio
 /** config.json with the scaling in the spelling that it already uses. */
 function rawWithScaling(
   config: ModelConfig,
-  scaling: RopeScaling,
+  scaling: Exclude<RopeScaling, { kind: 'longrope' }>,
   maxPositions: number,
 ): Record<string, unknown> {
   const rope: Record<string, unknown> = { rope_type: scaling.kind, factor: scaling.factor };
@@ -207,10 +236,12 @@ function rawWithScaling(
     rope.high_freq_factor = scaling.highFreqFactor;
   }
   const { rope_scaling: _replaced, original_max_position_embeddings: _moved, ...raw } = config.raw;
-  const isNew = 'rope_parameters' in raw;
-  return {
-    ...raw,
-    max_position_embeddings: maxPositions,
-    ...(isNew ? { rope_parameters: { ...rope, rope_theta: config.ropeTheta } } : { rope_scaling: rope }),
-  };
+  const scaled = { ...raw, max_position_embeddings: maxPositions };
+  const before = raw.rope_parameters as Record<string, unknown> | undefined;
+  if (!before) return { ...scaled, rope_scaling: rope };
+  const inside: Record<string, unknown> = { ...rope, rope_theta: config.ropeTheta };
+  if ('partial_rotary_factor' in before) inside.partial_rotary_factor = before.partial_rotary_factor;
+  // A rope per kind of layer: windows are short, so theirs stays as it is.
+  const isByKind = 'full_attention' in before;
+  return { ...scaled, rope_parameters: isByKind ? { ...before, full_attention: inside } : inside };
 }

@@ -316,6 +316,31 @@ describe('checkTensors', () => {
     await source.close();
   });
 
+  it.each([
+    ['transformers 4', 'language_model.model.', 'language_model.lm_head'],
+    ['transformers 5', 'model.language_model.', 'lm_head'],
+  ])('takes the text part out of a model with images, as %s names it', async (_, prefix, head) => {
+    const vision = {
+      name: 'vision_tower.patch',
+      dtype: 'F32' as const,
+      shape: [1],
+      data: Float32Array.of(1),
+    };
+    const dir = await modelFolder((tensors) => [
+      ...rename((name) => name.replace(/^model\./, prefix).replace(/^lm_head/, head))(tensors),
+      vision,
+    ]);
+    const source = await openSafetensors(dir);
+    const { weights, notes } = checkTensors(source, config);
+    expect(notes).toEqual([
+      expect.stringContaining('only the text part'),
+      expect.stringMatching(/stay unused: vision_tower\.patch$/),
+    ]);
+    for (const name of ['model.layers.1.mlp.up_proj.weight', 'lm_head.weight'])
+      expect(await weights.read(name)).toEqual(await initialWeights(config, 1).read(name));
+    await source.close();
+  });
+
   it('refuses a needed tensor of a dtype it cannot read', async () => {
     const dir = await modelFolder((tensors) => tensors.filter((t) => t.name !== 'model.norm.weight'));
     const [first, ...rest] = encodeSafetensors([

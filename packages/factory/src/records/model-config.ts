@@ -1,6 +1,15 @@
 // In: nothing. Out: the facts about a decoder-only transformer that every later step computes from.
 
-export type Architecture = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
+export type Architecture =
+  | 'llama'
+  | 'mistral'
+  | 'qwen2'
+  | 'qwen3'
+  | 'gemma2'
+  | 'gemma3'
+  | 'phi3'
+  | 'glm'
+  | 'glm4';
 
 export type RopeScaling =
   | { kind: 'linear'; factor: number }
@@ -22,7 +31,28 @@ export type RopeScaling =
       mscale: number | null;
       mscaleAllDim: number | null;
       truncate: boolean;
+    }
+  | {
+      kind: 'longrope';
+      /** Divisors of the frequencies, one per pair of values: up to the original length, and beyond it. */
+      shortFactor: number[];
+      longFactor: number[];
+      originalMaxPositions: number;
+      attentionFactor: number;
     };
+
+export interface Rope {
+  theta: number;
+  scaling: RopeScaling | null;
+}
+
+/** Names of a layer's RMS norms below `model.layers.N.`; those after a block act on its output. */
+export interface LayerNorms {
+  beforeAttention: string;
+  afterAttention: string | null;
+  beforeMlp: string;
+  afterMlp: string | null;
+}
 
 export interface ModelConfig {
   architecture: Architecture;
@@ -34,8 +64,17 @@ export interface ModelConfig {
   kvHeads: number;
   headDim: number;
   rmsNormEps: number;
+  norms: LayerNorms;
+  /** Norms multiply by `normOffset` + weight. */
+  normOffset: 0 | 1;
   ropeTheta: number;
   ropeScaling: RopeScaling | null;
+  /** The rope of layers with a window, where it is another one. */
+  windowRope: Rope | null;
+  /** How many values of each head rope turns. */
+  rotaryDim: number;
+  /** Rope turns pairs (2i, 2i + 1), not (i, i + rotaryDim / 2). */
+  ropeInterleaved: boolean;
   maxPositions: number;
   tieEmbeddings: boolean;
   /** Biases on q, k, v. */
@@ -43,8 +82,19 @@ export interface ModelConfig {
   /** Bias on the attention output projection. */
   outputBias: boolean;
   mlpBias: boolean;
+  /** q, k and v in one matrix `qkv_proj`; gate and up in one matrix `gate_up_proj`. */
+  fusedQkv: boolean;
+  fusedGateUp: boolean;
+  activation: 'silu' | 'gelu_tanh';
   /** RMS norm on each head of q and k before rope. */
   qkNorm: boolean;
+  /** What multiplies q · k. */
+  scoreScale: number;
+  /** Attention scores, and logits, are bent to cap * tanh(value / cap). */
+  scoreCap: number | null;
+  logitCap: number | null;
+  /** What multiplies the embeddings. */
+  embeddingScale: number;
   /** Window of layer i in tokens, or null for full causal attention. */
   slidingWindow: (number | null)[];
   /** The dtype that config.json declares. */

@@ -1,6 +1,12 @@
 // In: the fields of a config.json and what one architecture fixes. Out: the ModelConfig of a decoder.
-// The keys that Llama, Mistral, Qwen2 and Qwen3 share are read here; their own keys in their own files beside this.
-import type { Architecture, ModelConfig, RopeScaling } from '#factory/records/model-config.ts';
+// The keys that architectures share are read here; their own keys in their own files beside this.
+import type {
+  Architecture,
+  LayerNorms,
+  ModelConfig,
+  Rope,
+  RopeScaling,
+} from '#factory/records/model-config.ts';
 import type { ConfigFields } from '../config-fields.ts';
 import { readRope } from '../rope-config.ts';
 
@@ -8,7 +14,7 @@ import { readRope } from '../rope-config.ts';
 export interface ArchitectureSpec {
   architecture: Architecture;
   /** `model_type` in config.json. */
-  modelType: string;
+  modelTypes: readonly string[];
   /** The class in `architectures`, for files without a model_type. */
   className: string;
   read(fields: ConfigFields): ModelConfig;
@@ -28,7 +34,35 @@ export interface DecoderTraits {
   qkNorm: boolean;
   /** The attention window of each layer, in tokens. */
   windows(layers: number): (number | null)[];
+  /** What follows has the value of a Llama model unless it is given. */
+  norms?: LayerNorms;
+  normOffset?: 0 | 1;
+  rmsNormEps?: number;
+  fusedQkv?: boolean;
+  fusedGateUp?: boolean;
+  /** The key of the activation, and Hugging Face's default for it. */
+  activation?: { key: string; fallback: string };
+  /** Rope by another rule than the usual keys. */
+  rope?(maxPositions: number): Rope;
+  /** The rope of layers with a window, where it is another one. */
+  windowRope?(maxPositions: number): Rope;
+  /** Hugging Face's default for partial_rotary_factor; null means that the key is not known there. */
+  partialRotary?: number | null;
+  ropeInterleaved?: boolean;
+  /** What multiplies q · k, where it is not 1 / sqrt(head_dim). */
+  scoreScale?: number;
+  scoreCap?: number | null;
+  logitCap?: number | null;
+  embeddingScale?: number;
+  tieEmbeddings?: boolean;
 }
+
+const PRE_NORMS: LayerNorms = {
+  beforeAttention: 'input_layernorm',
+  afterAttention: null,
+  beforeMlp: 'post_attention_layernorm',
+  afterMlp: null,
+};
 
 // No model comes near these; they keep a nonsense file from asking for nonsense memory.
 const MAX_WIDTH = 2 ** 20;
@@ -50,8 +84,11 @@ export function readDecoder(fields: ConfigFields, traits: DecoderTraits): ModelC
     max: 2 ** 31 - 1,
     fallback: traits.maxPositions,
   });
-  refuseUnsupported(fields);
-  const rope = readRope(fields, maxPositions);
+  if (fields.number('attention_dropout', { fallback: 0 }) !== 0) throw fields.bad('attention_dropout', '0');
+  const headDim = readHeadDim(fields, hiddenSize, heads, traits.headDim);
+  const rotaryDim = readRotaryDim(fields, headDim, traits.partialRotary ?? null);
+  const rope = traits.rope?.(maxPositions) ?? readRope(fields, maxPositions);
+  checkFactors(fields, rope, rotaryDim);
   return {
     architecture: traits.architecture,
     vocabSize: fields.integer('vocab_size', { max: MAX_VOCAB }),
@@ -60,16 +97,32 @@ export function readDecoder(fields: ConfigFields, traits: DecoderTraits): ModelC
     layers,
     heads,
     kvHeads,
-    headDim: readHeadDim(fields, hiddenSize, heads, traits.headDim),
-    rmsNormEps: fields.number('rms_norm_eps', { min: Number.MIN_VALUE, max: 1, fallback: 1e-6 }),
+    headDim,
+    rmsNormEps: fields.number('rms_norm_eps', {
+      min: Number.MIN_VALUE,
+      max: 1,
+      fallback: traits.rmsNormEps ?? 1e-6,
+    }),
+    norms: traits.norms ?? PRE_NORMS,
+    normOffset: traits.normOffset ?? 0,
     ropeTheta: rope.theta,
     ropeScaling: rope.scaling,
+    windowRope: traits.windowRope?.(maxPositions) ?? null,
+    rotaryDim,
+    ropeInterleaved: traits.ropeInterleaved ?? false,
     maxPositions: usablePositions(maxPositions, rope.scaling),
-    tieEmbeddings: fields.boolean('tie_word_embeddings', false),
+    tieEmbeddings: fields.boolean('tie_word_embeddings', traits.tieEmbeddings ?? false),
     qkvBias: traits.qkvBias,
     outputBias: traits.outputBias,
     mlpBias: traits.mlpBias,
+    fusedQkv: traits.fusedQkv ?? false,
+    fusedGateUp: traits.fusedGateUp ?? false,
+    activation: readActivation(fields, traits.activation ?? { key: 'hidden_act', fallback: 'silu' }),
     qkNorm: traits.qkNorm,
+    scoreScale: traits.scoreScale ?? 1 / Math.sqrt(headDim),
+    scoreCap: traits.scoreCap ?? null,
+    logitCap: traits.logitCap ?? null,
+    embeddingScale: traits.embeddingScale ?? 1,
     slidingWindow: traits.windows(layers),
     storedDtype: readDtype(fields),
     raw: structuredClone(fields.raw) as Record<string, unknown>,
@@ -87,6 +140,14 @@ export function readQwenWindows(fields: ConfigFields, layers: number): (number |
   if (!fields.has('layer_types')) {
     return Array.from({ length: layers }, (_, i) => (i >= firstWindowed ? window : null));
   }
+  return windowsByType(fields, layers, window);
+}
+
+export function windowsByType(
+  fields: ConfigFields,
+  layers: number,
+  window: number | null,
+): (number | null)[] {
   const types = fields.raw.layer_types;
   if (!Array.isArray(types) || types.length !== layers) {
     throw fields.bad('layer_types', `a list of ${layers} layer types`);
@@ -117,10 +178,50 @@ function readHeadDim(fields: ConfigFields, hidden: number, heads: number, fallba
   return headDim;
 }
 
-function refuseUnsupported(fields: ConfigFields): void {
-  const activation = fields.text('hidden_act', 'silu');
-  if (activation !== 'silu' && activation !== 'swish') throw fields.bad('hidden_act', '"silu"');
-  if (fields.number('attention_dropout', { fallback: 0 }) !== 0) throw fields.bad('attention_dropout', '0');
+/** Hugging Face's names of the activations that the engine has. */
+const ACTIVATIONS: Record<string, ModelConfig['activation']> = {
+  silu: 'silu',
+  swish: 'silu',
+  gelu_pytorch_tanh: 'gelu_tanh',
+};
+
+function readActivation(
+  fields: ConfigFields,
+  { key, fallback }: { key: string; fallback: string },
+): ModelConfig['activation'] {
+  const name = fields.text(key, fallback);
+  if (!Object.hasOwn(ACTIVATIONS, name)) throw fields.bad(key, '"silu" or "gelu_pytorch_tanh"');
+  return ACTIVATIONS[name];
+}
+
+/** int(head_dim * partial_rotary_factor), the factor beside the rope or in it. */
+function readRotaryDim(fields: ConfigFields, headDim: number, fallback: number | null): number {
+  const key = 'partial_rotary_factor';
+  const inner = [fields.object('rope_parameters'), fields.object('rope_scaling')].find((o) => o?.has(key));
+  const holder = inner ?? fields;
+  const factor = holder.number(key, { min: 0, max: 1, fallback: fallback ?? 1 });
+  if (fallback === null && factor !== 1) throw holder.bad(key, '1 (rope on the whole head)');
+  const rotaryDim = Math.floor(headDim * factor);
+  if (rotaryDim < 2 || rotaryDim % 2 !== 0)
+    throw holder.bad(key, `a factor that gives an even number of head_dim (${headDim}) values`);
+  return rotaryDim;
+}
+
+function checkFactors(fields: ConfigFields, { scaling }: Rope, rotaryDim: number): void {
+  if (scaling?.kind !== 'longrope') return;
+  const pairs = rotaryDim / 2;
+  const holder = fields.object('rope_scaling') ?? fields.object('rope_parameters') ?? fields;
+  for (const [key, list] of [
+    ['short_factor', scaling.shortFactor],
+    ['long_factor', scaling.longFactor],
+  ] as const)
+    if (list.length !== pairs) throw holder.bad(key, `a list of ${pairs} numbers`);
+}
+
+/** A cap such as attn_logit_softcapping: an explicit null means none, unlike an absent key. */
+export function readCap(fields: ConfigFields, key: string, fallback: number | null): number | null {
+  if (fields.has(key)) return fields.number(key, { min: Number.MIN_VALUE });
+  return Object.hasOwn(fields.raw, key) ? null : fallback;
 }
 
 function readDtype(fields: ConfigFields): ModelConfig['storedDtype'] {

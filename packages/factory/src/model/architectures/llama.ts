@@ -3,7 +3,7 @@ import { type ArchitectureSpec, readDecoder } from './decoder-config.ts';
 
 export const llama: ArchitectureSpec = {
   architecture: 'llama',
-  modelType: 'llama',
+  modelTypes: ['llama'],
   className: 'LlamaForCausalLM',
   read(fields) {
     const attentionBias = fields.boolean('attention_bias', false);

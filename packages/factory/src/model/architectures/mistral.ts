@@ -3,7 +3,7 @@ import { type ArchitectureSpec, readDecoder } from './decoder-config.ts';
 
 export const mistral: ArchitectureSpec = {
   architecture: 'mistral',
-  modelType: 'mistral',
+  modelTypes: ['mistral'],
   className: 'MistralForCausalLM',
   read(fields) {
     // An explicit null means full attention; an absent key means Mistral 7B v0.1's window.

@@ -3,7 +3,7 @@ import { type ArchitectureSpec, readDecoder, readQwenWindows } from './decoder-c
 
 export const qwen2: ArchitectureSpec = {
   architecture: 'qwen2',
-  modelType: 'qwen2',
+  modelTypes: ['qwen2'],
   className: 'Qwen2ForCausalLM',
   read: (fields) =>
     readDecoder(fields, {

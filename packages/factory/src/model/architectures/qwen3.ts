@@ -3,7 +3,7 @@ import { type ArchitectureSpec, readDecoder, readQwenWindows } from './decoder-c
 
 export const qwen3: ArchitectureSpec = {
   architecture: 'qwen3',
-  modelType: 'qwen3',
+  modelTypes: ['qwen3'],
   className: 'Qwen3ForCausalLM',
   read(fields) {
     const attentionBias = fields.boolean('attention_bias', false);
