@@ -39,16 +39,30 @@ COMMON = dict(
     use_cache=True, torch_dtype="float32",
 )  # fmt: skip
 LLAMA = dict(COMMON, architectures=["LlamaForCausalLM"], model_type="llama", attention_bias=False, mlp_bias=False)
+# Enough for another layout of the layer, in smaller files.
+SMALL = dict(COMMON, vocab_size=64, hidden_size=24, intermediate_size=32)
 QWEN2 = dict(
     COMMON, architectures=["Qwen2ForCausalLM"], model_type="qwen2", rms_norm_eps=1e-6, rope_theta=1000000.0,
     tie_word_embeddings=True, use_sliding_window=False, sliding_window=8, max_window_layers=1,
 )  # fmt: skip
 
 
+FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+GEMMA = dict(
+    {k: v for k, v in SMALL.items() if k != "hidden_act"}, hidden_activation="gelu_pytorch_tanh", head_dim=8,
+    rms_norm_eps=1e-6, query_pre_attn_scalar=5, attention_bias=False, tie_word_embeddings=True, sliding_window=6,
+)  # fmt: skip
+PHI3 = dict(SMALL, architectures=["Phi3ForCausalLM"], model_type="phi3", pad_token_id=0,
+            resid_pdrop=0.0, embd_pdrop=0.0)  # fmt: skip
+GLM = dict(SMALL, attention_bias=True, head_dim=8, partial_rotary_factor=0.5, rms_norm_eps=1.5625e-7, pad_token_id=0)
+
+
 def in_v5_style(config):
     """The same config as transformers 5 writes it: rope_parameters and dtype in place of the older keys."""
     config = dict(config)
     scaling = config.pop("rope_scaling", None) or {"rope_type": "default"}
+    if "partial_rotary_factor" in config:
+        scaling["partial_rotary_factor"] = config.pop("partial_rotary_factor")
     config["rope_parameters"] = {"rope_theta": config.pop("rope_theta"), **scaling}
     config["dtype"] = config.pop("torch_dtype")
     return config
@@ -84,6 +98,26 @@ MODELS = {
     "qwen3": dict(
         config=in_v5_style(dict(QWEN2, architectures=["Qwen3ForCausalLM"], model_type="qwen3", head_dim=12,
                                 tie_word_embeddings=False, attention_bias=False, sliding_window=None))),
+    # Caps low enough to bend scores and logits.
+    "gemma2": dict(
+        config=dict(GEMMA, architectures=["Gemma2ForCausalLM"], model_type="gemma2", num_hidden_layers=3,
+                    attn_logit_softcapping=3.0, final_logit_softcapping=6.0)),
+    "gemma3": dict(
+        config=dict({k: v for k, v in GEMMA.items() if k not in ("rope_theta", "torch_dtype")}, dtype="float32",
+                    architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", num_hidden_layers=3,
+                    layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                    rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1000000.0),
+                                         sliding_attention=dict(rope_type="default", rope_theta=10000.0)))),
+    "phi3": dict(config=dict(PHI3, sliding_window=7, rope_scaling=None), targets=FUSED),
+    # The greedy answer grows past the original maximum, where the factors change and the cache is made anew.
+    "phi3-longrope": dict(
+        config=dict(PHI3, tie_word_embeddings=True, partial_rotary_factor=0.5, hidden_size=32, max_position_embeddings=48,
+                    original_max_position_embeddings=12, sliding_window=None,
+                    rope_scaling=dict(type="longrope", short_factor=[1.0, 1.5], long_factor=[2.0, 7.0])),
+        lengths=(7, 11, 22), targets=FUSED),
+    "glm": dict(config=dict(GLM, architectures=["GlmForCausalLM"], model_type="glm"), targets=TARGETS[:4] + FUSED[2:]),
+    "glm4": dict(config=in_v5_style(dict(GLM, architectures=["Glm4ForCausalLM"], model_type="glm4")),
+                 targets=TARGETS[:4] + FUSED[2:]),
     "llama-sharded-bf16": dict(config=dict(LLAMA, torch_dtype="bfloat16"), shard_bytes=16_000),
 }  # fmt: skip
 
@@ -106,7 +140,8 @@ def write_model(folder, name, spec):
         for key, parameter in model.named_parameters():
             shape = tuple(parameter.shape)
             if key.endswith("norm.weight"):
-                value = 1 + normal(shape, 0.25, name, key).clamp(-0.6, 0.6)
+                around = 0 if config["model_type"].startswith("gemma") else 1  # Gemma multiplies by 1 + weight
+                value = around + normal(shape, 0.25, name, key).clamp(-0.6, 0.6)
             elif key.endswith("bias"):
                 value = normal(shape, 0.2, name, key)
             else:
@@ -243,8 +278,8 @@ def forward_facts(model, ids, batch):
     return rows, [rounded(v) for v in nll]
 
 
-def write_adapter(folder, model_folder, name, rslora):
-    config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, use_rslora=rslora,
+def write_adapter(folder, model_folder, name, rslora, targets=TARGETS):
+    config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=targets, use_rslora=rslora,
                         bias="none", task_type="CAUSAL_LM")  # fmt: skip
     model = get_peft_model(load(model_folder), config)
     with torch.no_grad():
@@ -301,7 +336,7 @@ def make(name, spec):
     folder.mkdir()
     write_model(folder, name, spec)
     adapter = folder / "adapter"
-    write_adapter(adapter, folder, name, rslora=False)
+    write_adapter(adapter, folder, name, rslora=False, targets=spec.get("targets", TARGETS))
     ids, labels = make_batch(name, spec.get("lengths", (7, 12, 20)), spec["config"]["vocab_size"])
     batch = tensors_of(ids, labels)
     modes = ("cached", "uncached") if "dynamic" in name else ("cached",)
