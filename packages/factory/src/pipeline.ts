@@ -74,7 +74,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
 
     const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
-    await base.weights.close();
+    // Streamed layers are read to the end of the run.
+    if (!args.stream_base) await base.weights.close();
     const { decoder } = opened;
     try {
       const metrics: Record<string, number> = {};
@@ -96,6 +97,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       return { outputDir: args.output_dir, stopped, metrics };
     } finally {
       await decoder.backend.dispose();
+      await base.weights.close();
     }
 
     async function trainRun(): Promise<{ stopped: Stopped; metrics: Record<string, number> }> {

@@ -20,3 +20,7 @@ export function absent(key: string, message: string, remedy: string): Broken {
 export function where(...rules: [boolean, Broken][]): Broken[] {
   return rules.filter(([isBroken]) => isBroken).map(([, rule]) => rule);
 }
+
+export function notSupported(key: string, message: string, remedy: string): Broken {
+  return { code: 'ARGS_NOT_SUPPORTED', keys: [key], message, remedy };
+}

@@ -3,6 +3,7 @@
 import { FactoryError } from '#factory/errors.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { absent, type Broken, conflict, where } from './broken.ts';
+import { baseRules } from './check-base.ts';
 import { optimizerRules } from './check-optimizer.ts';
 
 export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>): void {
@@ -10,6 +11,7 @@ export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>):
     ...missing(args),
     ...dataRules(args),
     ...finetuningRules(args),
+    ...baseRules(args),
     ...trainingRules(args),
     ...optimizerRules(args),
     ...evaluationRules(args),
@@ -19,9 +21,11 @@ export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>):
   if (broken.length > 0) throw asError(broken);
 }
 
-/** The rules for answering with a model: only the model itself. */
-export function checkModelArgs(args: Pick<TrainArgs, 'model_name_or_path'>): void {
+/** The rules for answering with a model: only the model itself, and how it rests. */
+export function checkModelArgs(args: TrainArgs): void {
   if (!args.model_name_or_path) throw asError([noModel]);
+  const broken = baseRules(args);
+  if (broken.length > 0) throw asError(broken);
 }
 
 function asError(broken: readonly Broken[]): FactoryError {

@@ -120,6 +120,9 @@ function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say)
     ...(args.load_best_model_at_end || args.early_stopping_steps !== null
       ? []
       : [['metric_for_best_model', 'load_best_model_at_end or early_stopping_steps']]),
+    ...(args.quantization_bit === 4
+      ? []
+      : ['quantization_type', 'double_quantization'].map((key) => [key, 'quantization_bit 4'])),
   ];
   for (const [key, needed] of idle) {
     if (Object.hasOwn(given, key!) && given[key!] !== null && given[key!] !== false) {

@@ -20,7 +20,7 @@ const TEXT_ONLY = 'only text models are trained here, so there are no images, vi
 const PYTORCH_SPEED = 'a speed-up of PyTorch; this engine has its own kernels and the result is the same';
 const NEW_TOKENS = 'growing the vocabulary is not supported yet';
 const EXPORT = 'training does not read it; it belongs to the export of a merged model';
-const NEEDS_BITS = 'it acts only together with quantization_bit, which is not supported yet';
+const BNB_ONLY = 'only bnb is supported; it needs no calibration and no checkpoint of its own';
 const VLLM = 'it acts only with infer_backend vllm, which is not supported yet';
 const SGLANG = 'it acts only with infer_backend sglang, which is not supported yet';
 const KT = 'it acts only with use_kt, which is not supported';
@@ -195,28 +195,24 @@ export const MODEL_KEYS: ArgKey[] = inGroup('model', [
     'allow code from the hub',
     'no code from a model folder is ever run here',
   ),
-  noEffect(
+  supported(
     'quantization_method',
     choice('bnb', 'gptq', 'awq', 'aqlm', 'quanto', 'eetq', 'hqq', 'mxfp4', 'fp8'),
     'bnb',
     'kind of on-the-fly quantisation',
-    NEEDS_BITS,
+    Object.fromEntries(
+      ['gptq', 'awq', 'aqlm', 'quanto', 'eetq', 'hqq', 'mxfp4', 'fp8'].map((method) => [method, BNB_ONLY]),
+    ),
   ),
+  supported('quantization_bit', bits, null, 'QLoRA: keep frozen layers in 4 or 8 bits (lora only)'),
+  supported('quantization_type', choice('fp4', 'nf4'), 'nf4', 'code of 4 bits'),
+  supported('double_quantization', bool, true, 'keep the scales of 4 bits in 8 bits too'),
   refused(
-    'quantization_bit',
-    bits,
-    null,
-    'bits of on-the-fly quantisation',
-    'training on a quantised base (QLoRA) is not supported yet',
-  ),
-  noEffect('quantization_type', choice('fp4', 'nf4'), 'nf4', '4-bit code', NEEDS_BITS),
-  noEffect('double_quantization', bool, true, 'quantise the scales too', NEEDS_BITS),
-  noEffect(
     'quantization_device_map',
     optional(choice('auto')),
     null,
     'device map of a 4-bit model',
-    NEEDS_BITS,
+    'there is one device, and LLaMA-Factory forbids it in training too',
   ),
   noEffect('image_max_pixels', int(1), 589824, 'largest image', TEXT_ONLY),
   noEffect('image_min_pixels', int(1), 1024, 'smallest image', TEXT_ONLY),

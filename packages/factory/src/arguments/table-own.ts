@@ -28,6 +28,12 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
     'auto',
     'keep activations for the backward pass, or recompute them',
   ),
+  supported(
+    'stream_base',
+    bool,
+    false,
+    'read frozen layers from the disk just before they run, two at a time (lora)',
+  ),
   supported('allow_drift', bool, false, 'resume although the stored configuration differs'),
   supported('extend', bool, false, 'go on with a finished run up to the epochs or steps given now'),
   supported('sample_prompts', texts, [], 'prompts answered at every evaluation'),

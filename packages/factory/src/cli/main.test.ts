@@ -55,10 +55,8 @@ describe('exit status and error text', () => {
       '--use_llama_pro',
     ]);
     expect(status).toBe(2);
-    expect(err).toMatch(
-      /^error ARGS_NOT_SUPPORTED: quantization_bit is refused: .*use_llama_pro is refused: /,
-    );
-    expect(err).toMatch(/\n {2}remedy: Remove quantization_bit\. Remove use_llama_pro\.\n$/);
+    expect(err).toMatch(/^error ARGS_NOT_SUPPORTED: use_llama_pro is refused: /);
+    expect(err).toMatch(/\n {2}remedy: Remove use_llama_pro\.\n$/);
   });
 
   it('gives a JSON object with --json', () => {

@@ -5,6 +5,7 @@ import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts
 import { Decoder, type LoraOptions } from './decoder.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
+import { parkWeights, type Quantisation } from './park-weights.ts';
 
 export interface BuildOptions {
   backend: Backend;
@@ -13,6 +14,9 @@ export interface BuildOptions {
   trained: ReadonlySet<string>;
   lora: LoraOptions | null;
   halfStorage: boolean;
+  /** How frozen layers rest; as plain values where neither is set. */
+  quantisation?: Quantisation | null;
+  stream?: boolean;
   edit?: LoadOptions['edit'];
   onProgress?: LoadOptions['onProgress'];
   onNote?: LoadOptions['onNote'];
@@ -20,12 +24,17 @@ export interface BuildOptions {
 
 export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
   const { backend, config, source, trained, lora, halfStorage, edit, onProgress, onNote } = options;
-  const weights = await loadWeights(source, expectedTensors(config).keys(), {
-    isTrained: (name) => trained.has(name),
+  const { quantisation = null, stream = false } = options;
+  const isTrained = (name: string) => trained.has(name);
+  const names = [...expectedTensors(config).keys()];
+  const parked = await parkWeights(source, names, { isTrained, halfStorage, quantisation, stream, onNote });
+  const plain = names.filter((name) => !parked.has(name));
+  const weights = await loadWeights(source, plain, {
+    isTrained,
     halfStorage,
     edit,
     onProgress,
     onNote,
   });
-  return new Decoder({ backend, config, weights, lora, trained });
+  return new Decoder({ backend, config, weights, parked, readsAhead: stream, lora, trained });
 }

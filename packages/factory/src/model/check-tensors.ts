@@ -65,6 +65,7 @@ function renamed(
     async read(name) {
       return { ...(await source.read(stored.get(name)!)), name };
     },
+    readInto: source.readInto && ((name, bytes) => source.readInto!(stored.get(name)!, bytes)),
     close: () => source.close(),
   };
 }

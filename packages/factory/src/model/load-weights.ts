@@ -39,7 +39,10 @@ export async function loadWeights(
   return weights;
 }
 
-function toStored(tensor: WeightTensor, options: LoadOptions): { weight: StoredWeight; widened: boolean } {
+export function toStored(
+  tensor: WeightTensor,
+  options: Pick<LoadOptions, 'isTrained' | 'halfStorage' | 'edit'>,
+): { weight: StoredWeight; widened: boolean } {
   const { name, shape, dtype, data } = tensor;
   const f32 = (values: Float32Array, widened = false) => ({
     weight: { shape, dtype: 'f32' as const, data: values },

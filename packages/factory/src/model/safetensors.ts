@@ -62,22 +62,26 @@ function sourceOf(places: ReadonlyMap<string, Place>, close: () => Promise<void>
     if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') tensors.set(name, { dtype, shape, file });
     else otherDtypes.set(name, { dtype, shape, file });
   }
+  const readInto = async (name: string, bytes: Uint8Array) => {
+    const place = places.get(name);
+    invariant(place, `no readable tensor ${name}`);
+    try {
+      await readRange(place.handle, bytes, place.start, place.file, READER);
+    } catch (error) {
+      throw readError(error, place.file, 'MODEL_BAD_FILE');
+    }
+  };
   return {
     tensors,
     otherDtypes,
     close,
+    readInto,
     async read(name) {
       const entry = tensors.get(name);
-      const place = places.get(name);
-      invariant(entry && place, `no readable tensor ${name}`);
+      invariant(entry, `no readable tensor ${name}`);
       const count = entry.shape.reduce((total, size) => total * size, 1);
       const data = entry.dtype === 'F32' ? new Float32Array(count) : new Uint16Array(count);
-      const bytes = new Uint8Array(data.buffer);
-      try {
-        await readRange(place.handle, bytes, place.start, place.file, READER);
-      } catch (error) {
-        throw readError(error, place.file, 'MODEL_BAD_FILE');
-      }
+      await readInto(name, new Uint8Array(data.buffer));
       return { name, dtype: entry.dtype, shape: entry.shape, data };
     },
   };

@@ -52,12 +52,16 @@ async function openForInference(args: TrainArgs, env: Env) {
   const note = (text: string) => notes.push(text);
   const base = await openBase(args, 'infer', { env, note });
   const { decoder } = await openDecoder(args, base, 'infer', note);
-  await base.weights.close();
-  return { base, decoder };
+  if (!args.stream_base) await base.weights.close();
+  const close = async () => {
+    await decoder.backend.dispose();
+    await base.weights.close();
+  };
+  return { base, decoder, close };
 }
 
 export async function openGenerator(args: TrainArgs, env: Env): Promise<Generator> {
-  const { base, decoder } = await openForInference(args, env);
+  const { base, decoder, close } = await openForInference(args, env);
   const { tokenizer } = base;
   const answer = async (prompt: number[], stopIds: number[], options: AnswerOptions): Promise<Answer> => {
     checkVocabulary(prompt, tokenizer, base.config.vocabSize);
@@ -94,7 +98,7 @@ export async function openGenerator(args: TrainArgs, env: Env): Promise<Generato
       const start = tokenizer.addsBos && tokenizer.bosId !== null ? [tokenizer.bosId, ...ids] : ids;
       return answer(start, tokenizer.eosId === null ? [] : [tokenizer.eosId], options);
     },
-    close: () => decoder.backend.dispose(),
+    close,
   };
 }
 
@@ -109,7 +113,7 @@ export interface Scorer {
 }
 
 export async function openScorer(args: TrainArgs, env: Env): Promise<Scorer> {
-  const { base, decoder } = await openForInference(args, env);
+  const { base, decoder, close } = await openForInference(args, env);
   const template = templateOf(args, base);
   return {
     async scoreLabels(rows, labels, onProgress) {
@@ -144,7 +148,7 @@ export async function openScorer(args: TrainArgs, env: Env): Promise<Scorer> {
       }
       return scores;
     },
-    close: () => decoder.backend.dispose(),
+    close,
   };
 }
 

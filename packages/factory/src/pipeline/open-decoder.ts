@@ -8,6 +8,7 @@ import { buildDecoder } from '#factory/model/build-decoder.ts';
 import type { Decoder, LoraOptions } from '#factory/model/decoder.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
 import { initialLora } from '#factory/model/initial-lora.ts';
+import type { Quantisation } from '#factory/model/park-weights.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
@@ -75,6 +76,8 @@ export async function openDecoder(
     trained: choice.tensors,
     lora,
     halfStorage: args.fp16 || args.bf16,
+    quantisation: quantisationOf(args),
+    stream: args.stream_base,
     edit: merged.length > 0 ? (name, values) => mergeAll(merged, name, values) : undefined,
     onNote: note,
   });
@@ -92,6 +95,12 @@ export async function openDecoder(
     trainableParameters,
     allParameters: baseParameters + (lora ? trainableParameters : 0),
   };
+}
+
+function quantisationOf(args: TrainArgs): Quantisation | null {
+  if (args.quantization_bit === 8) return { bits: 8 };
+  if (args.quantization_bit === null) return null;
+  return { bits: 4, kind: args.quantization_type, nested: args.double_quantization };
 }
 
 /** The adapter goes on with its own rank, alpha and targets; the arguments' are for new ones. */

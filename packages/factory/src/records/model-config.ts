@@ -117,5 +117,7 @@ export interface WeightSource {
   /** All tensor names with dtype and shape. */
   readonly tensors: ReadonlyMap<string, { dtype: WeightTensor['dtype']; shape: number[]; file: string }>;
   read(name: string): Promise<WeightTensor>;
+  /** The bytes of a tensor as they are stored, into memory of the caller's; where the source has them on disk. */
+  readInto?(name: string, bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }

@@ -34,6 +34,11 @@ export interface ModelArgs {
   train_from_scratch: boolean;
   split_special_tokens: boolean;
   disable_gradient_checkpointing: boolean;
+  /** 4 or 8: frozen layers are quantised as they are loaded. */
+  quantization_bit: number | null;
+  quantization_method: 'bnb';
+  quantization_type: 'nf4' | 'fp4';
+  double_quantization: boolean;
 }
 
 export interface DataArgs {
@@ -148,6 +153,8 @@ export interface GeneratingArgs {
 export interface OwnArgs {
   backend: 'cpu' | 'reference';
   residual_policy: 'auto' | 'save' | 'recompute';
+  /** Frozen layers are read from the disk just before they run. */
+  stream_base: boolean;
   /** Continue although the stored configuration differs in keys that change the result. */
   allow_drift: boolean;
   /** Extend a finished run to the epochs or steps given now. */

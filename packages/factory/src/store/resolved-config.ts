@@ -30,6 +30,10 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   train_from_scratch: 'result',
   split_special_tokens: 'result',
   disable_gradient_checkpointing: 'result',
+  quantization_bit: 'result',
+  quantization_method: 'result',
+  quantization_type: 'result',
+  double_quantization: 'result',
   // data
   template: 'result',
   template_version: 'result',
@@ -127,6 +131,8 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   // our own
   backend: 'result',
   residual_policy: 'result',
+  // The bits are the same.
+  stream_base: 'none',
   allow_drift: 'none',
   extend: 'none',
   sample_prompts: 'none',

@@ -1,0 +1,106 @@
+// In: an opened checkpoint and how its frozen layers are to rest. Out: their matrices parked: quantised as they are read,
+// packed as they are in the file, or left on the disk. Biases, norms, embeddings and the output head are not parked.
+import { FactoryError } from '#factory/errors.ts';
+import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
+import type { FourBitKind } from './bitsandbytes/codes.ts';
+import { dequantise8Bit, quantise8Bit } from './bitsandbytes/eight-bit.ts';
+import { dequantise4Bit, fourBitBytes, quantise4Bit, type ReadValues } from './bitsandbytes/four-bit.ts';
+import { bf16ToF16Checked, bf16ToF32, f16ToF32 } from './half.ts';
+import { toStored } from './load-weights.ts';
+import type { ParkedWeight } from './parameter.ts';
+
+export type Quantisation = { bits: 4; kind: FourBitKind; nested: boolean } | { bits: 8 };
+
+export interface ParkOptions {
+  quantisation: Quantisation | null;
+  /** Frozen layers stay on the disk. */
+  stream: boolean;
+  isTrained(name: string): boolean;
+  halfStorage: boolean;
+  onNote?(text: string): void;
+}
+
+/** Holds one tensor at a time in full precision. */
+export async function parkWeights(
+  source: WeightSource,
+  names: Iterable<string>,
+  options: ParkOptions,
+): Promise<Map<string, ParkedWeight>> {
+  const parked = new Map<string, ParkedWeight>();
+  if (!options.quantisation && !options.stream) return parked;
+  for (const name of names) {
+    const shape = source.tensors.get(name)?.shape ?? [];
+    if (!name.startsWith('model.layers.') || shape.length !== 2 || options.isTrained(name)) continue;
+    const tensor = await source.read(name);
+    const { quantisation } = options;
+    parked.set(name, quantisation ? quantised(tensor, quantisation) : streamed(tensor, source, options));
+  }
+  if (options.quantisation) {
+    const bytes = [...parked.values()].reduce((n, { restBytes }) => n + restBytes, 0);
+    options.onNote?.(
+      `${parked.size} matrices rest in ${options.quantisation.bits} bits, ${(bytes / 1e6).toFixed(1)} MB`,
+    );
+  }
+  return parked;
+}
+
+function quantised(tensor: WeightTensor, how: Quantisation): ParkedWeight {
+  const { shape } = tensor;
+  const read = finiteValues(tensor);
+  if (how.bits === 8) {
+    const matrix = quantise8Bit(read, shape);
+    return {
+      shape,
+      dtype: 'f32',
+      restBytes: matrix.values.byteLength + matrix.rowMax.byteLength,
+      load: (into) => dequantise8Bit(matrix, into as Float32Array),
+    };
+  }
+  const matrix = quantise4Bit(read, shape, how.kind, how.nested);
+  return {
+    shape,
+    dtype: 'f32',
+    restBytes: fourBitBytes(matrix),
+    load: (into) => dequantise4Bit(matrix, into as Float32Array),
+  };
+}
+
+/** Parts of a tensor as float32; NaN or infinity is refused. */
+function finiteValues({ name, dtype, data }: WeightTensor): ReadValues {
+  let piece = new Float32Array(0);
+  return (from, to) => {
+    if (piece.length < to - from) piece = new Float32Array(to - from);
+    const values = piece.subarray(0, to - from);
+    if (dtype === 'F32') values.set(data.subarray(from, to));
+    else (dtype === 'F16' ? f16ToF32 : bf16ToF32)(data.subarray(from, to) as Uint16Array, values);
+    let spoilt = 0;
+    for (let i = 0; i < values.length; i++) spoilt += values[i] * 0;
+    if (spoilt === 0) return values;
+    const at = values.findIndex((v) => !Number.isFinite(v));
+    throw new FactoryError({
+      code: 'MODEL_BAD_FILE',
+      message: `tensor ${name}: element ${from + at} is ${values[at]}, expected a finite number`,
+      remedy: 'Download the checkpoint again, or choose one that was saved without NaN or infinity.',
+    });
+  };
+}
+
+/** Read once now, so that what is wrong shows before training and the form is that of a resident tensor. */
+function streamed(tensor: WeightTensor, source: WeightSource, options: ParkOptions): ParkedWeight {
+  const { name, shape } = tensor;
+  const { dtype } = toStored(tensor, options).weight;
+  const { readInto } = source;
+  const isAsStored = (tensor.dtype === 'F32') === (dtype === 'f32') && tensor.dtype !== 'BF16';
+  const isHalf = tensor.dtype === 'BF16' && dtype === 'f16';
+  return {
+    shape,
+    dtype,
+    restBytes: 0,
+    async load(into) {
+      if (readInto && (isAsStored || isHalf)) {
+        await readInto(name, new Uint8Array(into.buffer as ArrayBuffer, into.byteOffset, into.byteLength));
+        if (isHalf) bf16ToF16Checked(into as Uint16Array<ArrayBuffer>, into as Uint16Array<ArrayBuffer>);
+      } else into.set(toStored(await source.read(name), options).weight.data);
+    },
+  };
+}
