@@ -1,12 +1,15 @@
-// In: a simplified graph. Out: ONNX bytes for one execution provider family, and how to feed them.
+// In: a simplified graph. Out: ONNX bytes for one execution provider, and how to feed them.
 // Weights, sizes and indices are inputs, so one model serves every layer of a shape and every length. Where the runtime
 // has a fused kernel with the same result it is used: Gemm with an accumulated operand, QuickGelu with alpha 1 (SiLU),
 // FastGelu, SimplifiedLayerNormalization (RMS norm), RotaryEmbedding, FusedMatMul.
-import { invariant } from '../errors.ts';
+import { EngineError } from '../errors.ts';
 import type { Dim } from '../graph/dim.ts';
 import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
 import type { Op, OpAttrs } from '../graph/op.ts';
-import { encodeModel, type OnnxConstant, type OnnxNode, type OnnxValue } from './proto.ts';
+import { type Attributes, Emitter, LAST, type LowerRule, type LowerRules, MS } from './emitter.ts';
+import { encodeModel, type OnnxValue } from './proto.ts';
+import { CPU, type Target } from './target.ts';
+import { webgpuRules } from './webgpu-rules.ts';
 
 export interface Lowered {
   bytes: Uint8Array;
@@ -14,87 +17,11 @@ export interface Lowered {
   inputs: Node<'input'>[];
   /** i64 inputs that carry sizes: the runner evaluates `dims` under the bindings of the run. */
   shapeInputs: { name: string; dims: Dim[] }[];
+  /** Scalar f32 inputs that carry one size each. */
+  sizeInputs: { name: string; dim: Dim }[];
   outputs: { name: string; node: Node }[];
 }
 
-type Attributes = OnnxNode['attributes'];
-
-class Emitter {
-  readonly nodes: OnnxNode[] = [];
-  readonly constants = new Map<string, OnnxConstant>();
-  readonly shapeInputs = new Map<string, { name: string; dims: Dim[] }>();
-  readonly #emitted = new Map<string, string>();
-  readonly #names = new Map<number, string>();
-  readonly #users = new Map<number, number>();
-  #next = 0;
-
-  constructor(order: Node[], outputs: Iterable<Node>) {
-    for (const node of order)
-      for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
-    // An output counts as a user twice over, so that it is never folded into another kernel.
-    for (const node of outputs) this.#users.set(node.id, (this.#users.get(node.id) ?? 0) + 2);
-  }
-
-  name(node: Node): string {
-    const name = this.#names.get(node.id);
-    invariant(name !== undefined, `${node.op} is used before it is lowered`);
-    return name;
-  }
-
-  assign(node: Node, name: string): void {
-    this.#names.set(node.id, name);
-  }
-
-  usedOnce(node: Node): boolean {
-    return this.#users.get(node.id) === 1;
-  }
-
-  /** Emits a node, or returns the value of an equal one that was emitted before. */
-  emit(op: string, inputs: string[], attributes: Attributes = {}, domain: OnnxNode['domain'] = ''): string {
-    const key = `${domain}:${op}(${inputs.join(',')})${JSON.stringify(attributes)}`;
-    const known = this.#emitted.get(key);
-    if (known) return known;
-    const output = `v${this.#next++}`;
-    this.nodes.push({ op, domain, inputs, outputs: [output], attributes });
-    this.#emitted.set(key, output);
-    return output;
-  }
-
-  scalar(value: number): string {
-    return this.#constant('f32', [], [value]);
-  }
-
-  ints(values: number[]): string {
-    return this.#constant('i64', [values.length], values);
-  }
-
-  #constant(type: 'f32' | 'i64', dims: number[], values: number[]): string {
-    const key = `${type}[${dims}]${values.join(',')}`;
-    const known = this.constants.get(key);
-    if (known) return known.name;
-    const name = `c${this.constants.size}`;
-    this.constants.set(key, { name, type, dims, values });
-    return name;
-  }
-
-  /** A target shape: a constant where at most one size is unknown (and may be inferred), else an i64 input. */
-  shape(dims: readonly Dim[], mayInfer: boolean): string {
-    const unknown = dims.filter((d) => typeof d !== 'number').length;
-    if (unknown === 0 || (mayInfer && unknown === 1))
-      return this.ints(dims.map((d) => (typeof d === 'number' ? d : -1)));
-    const key = dims.join(',');
-    const known = this.shapeInputs.get(key);
-    if (known) return known.name;
-    const name = `shape_${this.shapeInputs.size}`;
-    this.shapeInputs.set(key, { name, dims: [...dims] });
-    return name;
-  }
-}
-
-type LowerRule<O extends Op> = (e: Emitter, node: Node<O>, inputs: string[], attrs: OpAttrs[O]) => string;
-type LowerRules = { [O in Op]: LowerRule<O> };
-
-const MS = 'com.microsoft';
 const direct =
   (op: string): LowerRule<Op> =>
   (e, _node, inputs) =>
@@ -105,8 +32,6 @@ const reduce =
   (e: Emitter, _node: Node, [x]: string[], { axes, keep }: OpAttrs[Reduction]): string =>
     e.emit(op, [x, e.ints(axes)], { keepdims: keep ? 1 : 0 });
 
-/** -1 as in ONNX: the last axis. */
-const LAST = -1;
 const column = (e: Emitter, x: string) => e.emit('Unsqueeze', [x, e.ints([1])]);
 
 const isGemm = (node: Node): node is Node<'matmul'> => isOp(node, 'matmul') && node.shape.length === 2;
@@ -241,7 +166,18 @@ const lowerRules: LowerRules = {
 
 type AnyRule = (e: Emitter, node: Node, inputs: string[], attrs: unknown) => string;
 
-export function lower(graph: Graph): Lowered {
+/** Where kernels cannot read f16, such inputs come as f32 and need no cast; a cast to f16 has no meaning there. */
+function wideCast(graph: Graph, node: Node<'cast'>, input: string): string | null {
+  if (node.attrs.to === 'f16')
+    throw new EngineError({
+      code: 'ENGINE_COMPILE_FAILED',
+      message: `graph ${graph.name} casts to f16, and this device has no 16-bit floats`,
+      remedy: 'Use the cpu backend, or a device whose driver offers 16-bit floats.',
+    });
+  return node.inputs[0].dtype === 'f16' && node.attrs.to === 'f32' ? input : null;
+}
+
+export function lower(graph: Graph, target: Target = CPU): Lowered {
   const order = topological(graph.outputs.values());
   const e = new Emitter(order, graph.outputs.values());
   const folded = new Set<number>();
@@ -252,7 +188,10 @@ export function lower(graph: Graph): Lowered {
   for (const node of order) {
     if (folded.has(node.id)) continue;
     const inputs = node.inputs.map((i) => (folded.has(i.id) ? '' : e.name(i)));
-    e.assign(node, (lowerRules[node.op] as AnyRule)(e, node, inputs, node.attrs));
+    const wide = !target.halfFloats && isOp(node, 'cast') ? wideCast(graph, node, inputs[0]) : null;
+    const other = target.provider === 'webgpu' && !isGemm(node) ? webgpuRules[node.op] : undefined;
+    const rule = (other ?? lowerRules[node.op]) as AnyRule;
+    e.assign(node, wide ?? rule(e, node, inputs, node.attrs));
   }
 
   // Outputs are renamed at their producer, because an Identity would copy. A value that is an input, or that leaves
@@ -279,9 +218,10 @@ export function lower(graph: Graph): Lowered {
   }
 
   const shapeInputs = [...e.shapeInputs.values()];
+  const sizeInputs = [...e.sizeInputs.values()];
   const value = (name: string, node: Node): OnnxValue => ({
     name,
-    type: node.dtype,
+    type: node.dtype === 'f16' && !target.halfFloats ? 'f32' : node.dtype,
     dims: node.shape.map((d) =>
       typeof d === 'string' ? d.replaceAll('*', '_').replaceAll('+', '_plus_') : d,
     ),
@@ -292,9 +232,10 @@ export function lower(graph: Graph): Lowered {
     inputs: [
       ...graph.inputs.map((n) => value(n.attrs.name, n)),
       ...shapeInputs.map((s): OnnxValue => ({ name: s.name, type: 'i64', dims: [s.dims.length] })),
+      ...sizeInputs.map((s): OnnxValue => ({ name: s.name, type: 'f32', dims: [] })),
     ],
     outputs: outputs.map((o) => value(o.name, o.node)),
     constants: [...e.constants.values()],
   });
-  return { bytes, inputs: [...graph.inputs], shapeInputs, outputs };
+  return { bytes, inputs: [...graph.inputs], shapeInputs, sizeInputs, outputs };
 }

@@ -17,7 +17,8 @@ export const ONNX_TYPE = { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 } as const;
 export interface OnnxValue {
   name: string;
   type: keyof typeof ONNX_TYPE;
-  dims: (number | string)[];
+  /** Absent: any rank. */
+  dims?: (number | string)[];
 }
 
 export interface OnnxConstant {
@@ -101,8 +102,10 @@ function writeValue(w: Writer, value: OnnxValue): void {
   w.message(2, (type) =>
     type.message(1, (tensor) => {
       tensor.int(1, ONNX_TYPE[value.type]);
+      const { dims } = value;
+      if (!dims) return;
       tensor.message(2, (shape) => {
-        for (const dim of value.dims)
+        for (const dim of dims)
           shape.message(1, (d) => (typeof dim === 'number' ? d.int(1, dim) : d.text(2, dim)));
       });
     }),
