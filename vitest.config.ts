@@ -1,4 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { useSoftwareDriver } from './test/vulkan-driver.ts';
+
+useSoftwareDriver(process.env);
 
 export default defineConfig({
   test: {

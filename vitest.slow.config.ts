@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { useSoftwareDriver } from './test/vulkan-driver.ts';
+
+useSoftwareDriver(process.env);
 
 // Suites that train, kill or fuzz at length; `npm run test:slow`.
 export default defineConfig({

@@ -14,6 +14,14 @@ export { Optimizer, type ParameterPlan, type UpdateRule } from './optim/optimize
 export { makeSchedule } from './optim/schedule.ts';
 export { sgdRule } from './optim/sgd.ts';
 export { adagradRule, rmspropRule } from './optim/squared-gradients.ts';
-export type { Backend, Executable, HostArray, Tensor } from './run/backend.ts';
-export { runtimeVersion } from './run/onnxruntime.ts';
+export type {
+  Accumulator,
+  Backend,
+  DeviceTraffic,
+  Executable,
+  HostArray,
+  ParameterGroup,
+  Tensor,
+} from './run/backend.ts';
 export { openBackend } from './run/open-backend.ts';
+export { runtimeFolder, runtimeVersion } from './run/ort-runtime.ts';

@@ -1,4 +1,5 @@
-// In: a dtype, sizes and host memory. Out: a Tensor whose memory is that array, with use-after-dispose checks.
+// In: a dtype, sizes and host memory. Out: a Tensor whose memory is that array, with use-after-dispose checks. The checks
+// are shared with tensors that live on a device.
 import { EngineError } from '../errors.ts';
 import type { DType } from '../graph/op.ts';
 import type { HostArray, Tensor } from './backend.ts';
@@ -19,6 +20,24 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, d) => product * d, 1);
 }
 
+export function checkArray(dtype: DType, dims: readonly number[], data: HostArray): void {
+  const expected = ARRAY_OF[dtype];
+  if (data instanceof expected && data.length === elementCount(dims)) return;
+  throw new EngineError({
+    code: 'ENGINE_BAD_SHAPE',
+    message: `tensor ${dtype}[${dims.join(', ')}]: expected ${elementCount(dims)} elements in a ${expected.name}, found ${data.length} in a ${data.constructor.name}`,
+    remedy: 'Pass an array of the type and length that dtype and sizes call for.',
+  });
+}
+
+export function disposedTensor(dtype: DType, dims: readonly number[]): EngineError {
+  return new EngineError({
+    code: 'ENGINE_USE_AFTER_DISPOSE',
+    message: `a tensor ${dtype}[${dims.join(', ')}] was used after it had been disposed`,
+    remedy: 'Keep the tensor until its last use, and dispose it once.',
+  });
+}
+
 export class HostTensor implements Tensor {
   readonly dtype: DType;
   readonly dims: readonly number[];
@@ -32,14 +51,7 @@ export class HostTensor implements Tensor {
     data: HostArray,
     release?: (buffer: ArrayBuffer) => void,
   ) {
-    const expected = ARRAY_OF[dtype];
-    if (!(data instanceof expected) || data.length !== elementCount(dims)) {
-      throw new EngineError({
-        code: 'ENGINE_BAD_SHAPE',
-        message: `tensor ${dtype}[${dims.join(', ')}]: expected ${elementCount(dims)} elements in a ${expected.name}, found ${data.length} in a ${data.constructor.name}`,
-        remedy: 'Pass an array of the type and length that dtype and sizes call for.',
-      });
-    }
+    checkArray(dtype, dims, data);
     this.dtype = dtype;
     this.dims = dims;
     this.#data = data;
@@ -52,11 +64,7 @@ export class HostTensor implements Tensor {
 
   get data(): HostArray {
     if (this.#data) return this.#data;
-    throw new EngineError({
-      code: 'ENGINE_USE_AFTER_DISPOSE',
-      message: `a tensor ${this.dtype}[${this.dims.join(', ')}] was used after it had been disposed`,
-      remedy: 'Keep the tensor until its last use, and dispose it once.',
-    });
+    throw disposedTensor(this.dtype, this.dims);
   }
 
   read(): Promise<HostArray> {

@@ -1,83 +1,61 @@
-// In: graphs and host memory. Out: results computed by ONNX Runtime's CPU provider. Graphs are simplified and lowered to
-// ONNX bytes here; nothing is kept on disk. Other execution providers are not handled in this file.
-import { readFileSync } from 'node:fs';
-import type * as Ort from 'onnxruntime-node';
+// In: graphs and host memory. Out: results computed by a provider of ONNX Runtime that takes host memory: the CPU, or CUDA,
+// which copies every input of a run to the device itself. Graphs are simplified and lowered to ONNX bytes here; nothing is
+// kept on disk. Device-resident tensors are in webgpu.ts.
+import { existsSync } from 'node:fs';
 import { lower } from '../compile/lower.ts';
 import { simplify } from '../compile/simplify.ts';
 import { EngineError } from '../errors.ts';
+import { constant } from '../graph/build.ts';
 import { evaluate } from '../graph/dim.ts';
-import type { Graph } from '../graph/node.ts';
-import type { DType } from '../graph/op.ts';
-import type { Backend, Executable, HostArray, Tensor } from './backend.ts';
+import { type Graph, makeGraph } from '../graph/node.ts';
+import type { Backend, Executable, Tensor } from './backend.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { bindFeeds } from './feeds.ts';
+import { HostMemory } from './host-memory.ts';
 import { ARRAY_OF, elementCount, HostTensor } from './host-tensor.ts';
+import {
+  disposedGraph,
+  loadRuntime,
+  ORT_TYPE,
+  type OrtTensor,
+  openSession,
+  type Runtime,
+  runFailed,
+  runtimeFolder,
+  type Session,
+  sizeFeeds,
+} from './ort-runtime.ts';
 
-export interface CpuBackendOptions {
+export interface BackendOptions {
   /** Threads of one operator; 0 lets the runtime choose (one per physical core). */
   threads?: number;
   /** Prefix of a runtime profile (JSON) per executable, for finding out where time goes. */
   profilePrefix?: string;
 }
 
-const ORT_TYPE: Record<DType, string> = {
-  f32: 'float32',
-  f16: 'float16',
-  i32: 'int32',
-  i64: 'int64',
-  u8: 'uint8',
-};
-
-async function loadRuntime(): Promise<typeof Ort> {
-  try {
-    const module = await import('onnxruntime-node');
-    return (module as unknown as { default?: typeof Ort }).default ?? module;
-  } catch (cause) {
-    throw new EngineError({
-      code: 'ENGINE_BACKEND_UNAVAILABLE',
-      message: `backend cpu: onnxruntime-node does not load on ${process.platform} ${process.arch}: ${(cause as Error).message}`,
-      remedy: 'Run `npm ci` again on this machine, or choose `--backend reference` (slow, no native code).',
-      cause,
-    });
-  }
-}
-
-function runFailed(name: string, cause: unknown): EngineError {
-  const text = (cause as Error).message ?? String(cause);
-  const memory = /alloc|memory/i.test(text);
-  return new EngineError({
-    code: memory ? 'ENGINE_OUT_OF_MEMORY' : 'ENGINE_RUN_FAILED',
-    message: `graph ${name} failed in the runtime: ${text}`,
-    remedy: memory
-      ? 'Lower per_device_train_batch_size or cutoff_len, or free memory on this machine.'
-      : 'Run the same graph on the reference backend to see which operation is wrong, and report it.',
-    cause,
-  });
-}
-
 // Where Float16Array exists, ort.Tensor makes one of a Uint16Array and the native side then reads no bytes. A plain
 // object with the same fields is taken as it is.
-const toOrt = (t: HostTensor): Ort.Tensor =>
-  ({ type: ORT_TYPE[t.dtype], data: t.data, dims: t.dims, location: 'cpu' }) as unknown as Ort.Tensor;
+const toOrt = (t: HostTensor): OrtTensor =>
+  ({ type: ORT_TYPE[t.dtype], data: t.data, dims: t.dims, location: 'cpu' }) as unknown as OrtTensor;
 
 class OrtExecutable implements Executable {
   readonly name: string;
   readonly inputs: Executable['inputs'];
   readonly outputs: readonly string[];
-  readonly #runtime: typeof Ort;
+  readonly #runtime: Runtime;
   readonly #lowered: ReturnType<typeof lower>;
   readonly #pool: BufferPool;
-  readonly #open: () => Promise<Ort.InferenceSession>;
-  #session: Ort.InferenceSession | null;
+  readonly #open: () => Promise<Session>;
+  #session: Session | null;
   #isDisposed = false;
 
   constructor(
     name: string,
-    runtime: typeof Ort,
+    runtime: Runtime,
     lowered: ReturnType<typeof lower>,
     pool: BufferPool,
-    open: () => Promise<Ort.InferenceSession>,
-    session: Ort.InferenceSession,
+    open: () => Promise<Session>,
+    session: Session,
   ) {
     this.name = name;
     this.inputs = lowered.inputs.map((n) => ({ name: n.attrs.name, shape: n.shape, dtype: n.dtype }));
@@ -90,24 +68,16 @@ class OrtExecutable implements Executable {
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    if (this.#isDisposed)
-      throw new EngineError({
-        code: 'ENGINE_USE_AFTER_DISPOSE',
-        message: `graph ${this.name} was run after it had been disposed`,
-        remedy: 'Dispose an executable only after its last run.',
-      });
+    if (this.#isDisposed) throw disposedGraph(this.name);
     this.#session ??= await this.#open();
     const session = this.#session;
-    const { inputs, outputs, shapeInputs } = this.#lowered;
+    const { inputs, outputs } = this.#lowered;
     const bindings = bindFeeds(this.name, inputs, feeds);
-    const values: Record<string, Ort.Tensor> = {};
+    const values: Record<string, OrtTensor> = {};
     for (const { attrs } of inputs) values[attrs.name] = toOrt(feeds[attrs.name] as HostTensor);
-    for (const { name, dims } of shapeInputs) {
-      const sizes = BigInt64Array.from(dims, (d) => BigInt(evaluate(d, bindings)));
-      values[name] = new this.#runtime.Tensor('int64', sizes, [sizes.length]);
-    }
+    Object.assign(values, sizeFeeds(this.#runtime, this.#lowered, bindings));
     const out: Record<string, HostTensor> = {};
-    const fetches: Record<string, Ort.Tensor> = {};
+    const fetches: Record<string, OrtTensor> = {};
     for (const { name, node } of outputs) {
       const dims = node.shape.map((d) => evaluate(d, bindings));
       const count = elementCount(dims);
@@ -143,52 +113,40 @@ class OrtExecutable implements Executable {
   }
 }
 
-class CpuBackend implements Backend {
-  readonly name = 'cpu';
-  readonly #runtime: typeof Ort;
-  readonly #options: CpuBackendOptions;
+class OrtBackend extends HostMemory implements Backend {
+  readonly name: 'cpu' | 'cuda';
+  readonly #runtime: Runtime;
+  readonly #options: BackendOptions;
   readonly #executables = new Set<OrtExecutable>();
   readonly #pool = new BufferPool();
 
-  constructor(runtime: typeof Ort, options: CpuBackendOptions) {
+  constructor(name: 'cpu' | 'cuda', runtime: Runtime, options: BackendOptions) {
+    super();
+    this.name = name;
     this.#runtime = runtime;
     this.#options = options;
   }
 
   async compile(graph: Graph): Promise<Executable> {
-    const lowered = lower(simplify(graph));
+    const lowered = lower(simplify(graph), { provider: this.name, halfFloats: true });
     const { threads = 0, profilePrefix } = this.#options;
-    const open = async (): Promise<Ort.InferenceSession> => {
-      try {
-        return await this.#runtime.InferenceSession.create(lowered.bytes, {
-          executionProviders: ['cpu'],
-          intraOpNumThreads: threads,
-          interOpNumThreads: 1,
-          executionMode: 'sequential',
-          graphOptimizationLevel: 'all',
-          // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
-          enableMemPattern: false,
-          logSeverityLevel: 3,
-          ...(profilePrefix
-            ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
-            : {}),
-        });
-      } catch (cause) {
-        throw new EngineError({
-          code: 'ENGINE_COMPILE_FAILED',
-          message: `graph ${graph.name} is refused by the runtime: ${(cause as Error).message}`,
-          remedy: 'Run the same graph on the reference backend, and report the message.',
-          cause,
-        });
-      }
-    };
+    const open = () =>
+      openSession(this.#runtime, graph.name, lowered.bytes, {
+        // The runtime gives cpu what cuda has no kernel for: sizes of shapes, and nothing else in our graphs.
+        executionProviders: this.name === 'cpu' ? ['cpu'] : ['cuda', 'cpu'],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        graphOptimizationLevel: 'all',
+        // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
+        enableMemPattern: false,
+        ...(profilePrefix
+          ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
+          : {}),
+      });
     const executable = new OrtExecutable(graph.name, this.#runtime, lowered, this.#pool, open, await open());
     this.#executables.add(executable);
     return executable;
-  }
-
-  tensor(dtype: DType, dims: readonly number[], data: HostArray): Tensor {
-    return new HostTensor(dtype, dims, data);
   }
 
   trim(keepBytes: number): void {
@@ -206,12 +164,38 @@ class CpuBackend implements Backend {
   }
 }
 
-export async function openCpuBackend(options: CpuBackendOptions = {}): Promise<Backend> {
-  return new CpuBackend(await loadRuntime(), options);
+export async function openCpuBackend(options: BackendOptions = {}): Promise<Backend> {
+  return new OrtBackend('cpu', await loadRuntime('cpu'), options);
 }
 
-/** The runtime's version, without loading native code. */
-export function runtimeVersion(): string {
-  const path = new URL(import.meta.resolve('onnxruntime-node/package.json'));
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+/** Whether the libraries of the CUDA provider, which npm does not bring, lie beside the runtime. */
+function hasCudaLibraries(): boolean {
+  return existsSync(new URL('libonnxruntime_providers_cuda.so', runtimeFolder()));
+}
+
+export async function openCudaBackend(options: BackendOptions = {}): Promise<Backend> {
+  const runtime = await loadRuntime('cuda');
+  const unavailable = (reason: string, cause?: unknown) =>
+    new EngineError({
+      code: 'ENGINE_BACKEND_UNAVAILABLE',
+      message: `backend cuda: ${reason}`,
+      remedy:
+        process.platform === 'linux' && process.arch === 'x64'
+          ? 'Run `tunesmith setup cuda`, which says what is missing and fetches what it can, or set backend to cpu.'
+          : 'Set backend to webgpu or cpu: ONNX Runtime has CUDA libraries for Node only on Linux x64.',
+      cause,
+    });
+  if (!hasCudaLibraries())
+    throw unavailable(
+      `the provider's libraries are not installed for ${process.platform} ${process.arch} in ${runtimeFolder().pathname}`,
+    );
+  const backend = new OrtBackend('cuda', runtime, options);
+  try {
+    const probe = await backend.compile(makeGraph('probe', { one: constant(1) }));
+    await probe.dispose();
+  } catch (cause) {
+    await backend.dispose();
+    throw unavailable((cause as Error).message, cause);
+  }
+  return backend;
 }

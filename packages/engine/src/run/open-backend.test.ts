@@ -1,9 +1,10 @@
 // Every backend gives the same results and the same errors, and says what it does not know.
-import { describe, expect, test } from 'vitest';
+import { test as anyTest, describe, expect } from 'vitest';
 import * as b from '../graph/build.ts';
 import { makeGraph } from '../graph/node.ts';
 import type { HostArray } from './backend.ts';
 import { openBackend } from './open-backend.ts';
+import { hasWebGpu, withDriver } from './webgpu-driver.ts';
 
 const graph = () => {
   const x = b.makeInput('x', ['N', 3]);
@@ -11,15 +12,23 @@ const graph = () => {
 };
 const used = expect.objectContaining({ name: 'EngineError', code: 'ENGINE_USE_AFTER_DISPOSE' });
 
-test.each(['cuda', '', 'CPU', 'toString', '__proto__'])('an unknown backend %j is an error', async (name) => {
+test.each(['', 'gpu', 'CPU', 'toString', '__proto__'])('an unknown backend %j is an error', async (name) => {
   await expect(openBackend(name)).rejects.toMatchObject({
     code: 'ENGINE_UNKNOWN_BACKEND',
-    message: `backend ${name}: expected one of cpu, reference`,
+    message: `backend ${name}: expected one of cpu, webgpu, cuda, reference`,
     remedy: expect.stringContaining('cpu'),
   });
 });
 
-describe.each(['cpu', 'reference'])('%s', (name) => {
+const backends = [
+  { name: 'cpu', label: 'cpu', isHere: true },
+  { name: 'reference', label: 'reference', isHere: true },
+  { name: 'webgpu', label: withDriver('webgpu'), isHere: hasWebGpu },
+];
+
+describe.each(backends)('$label', ({ name, isHere }) => {
+  const test = isHere ? anyTest : anyTest.skip;
+
   test('runs one executable at several sizes', async () => {
     await using backend = await openBackend(name);
     expect(backend.name).toBe(name);
@@ -38,15 +47,57 @@ describe.each(['cpu', 'reference'])('%s', (name) => {
     }
   });
 
-  test('sees later writes to the memory of a tensor', async () => {
+  test('sees later writes to the memory of parameters once it is told', async () => {
     await using backend = await openBackend(name);
     const executable = await backend.compile(graph());
     const data = Float32Array.of(1, 2, 3);
-    const x = backend.tensor('f32', [1, 3], data);
+    const group = backend.parameters([
+      { dims: [2, 1], data: new Float32Array(2) },
+      { dims: [1, 3], data },
+    ]);
+    const [, x] = group.tensors;
     await executable.run({ x });
     data[1] = 20;
+    group.changed();
     const { y } = await executable.run({ x });
     expect(await y.read()).toEqual(Float32Array.of(2, 40, 6));
+    group.dispose();
+  });
+
+  test('sums tensors of several runs, and adds the sums to host arrays', async () => {
+    await using backend = await openBackend(name);
+    const executable = await backend.compile(graph());
+    const targets = [
+      { dims: [2, 1], data: Float32Array.of(100, 200) },
+      { dims: [2, 3], data: new Float32Array(6) },
+    ];
+    const sums = backend.accumulator(targets);
+    const run = () => executable.run({ x: backend.tensor('f32', [2, 3], Float32Array.of(1, 2, 3, 4, 5, 6)) });
+    for (let i = 0; i < 3; i++) {
+      const { y, sum } = await run();
+      await sums.add(0, sum);
+      await sums.add(1, y);
+      expect(() => y.byteLength).toThrow(used);
+    }
+    await sums.flush();
+    expect(targets.map((t) => t.data)).toEqual([
+      Float32Array.of(136, 290),
+      Float32Array.of(6, 12, 18, 24, 30, 36),
+    ]);
+    await sums.flush();
+    expect(targets[0].data).toEqual(Float32Array.of(136, 290));
+  });
+
+  test('reads several tensors of different types at once', async () => {
+    await using backend = await openBackend(name);
+    const x = b.makeInput('x', ['N', 3]);
+    const executable = await backend.compile(makeGraph('several', { y: b.neg(x), best: b.argmax(x), sum: b.reduceSum(x, [0, 1]) }));
+    const { y, best, sum } = await executable.run({ x: backend.tensor('f32', [2, 3], Float32Array.of(1, 9, 9, 4, 3, 2)) });
+    expect(await backend.readAll([y, best, sum])).toEqual([
+      Float32Array.of(-1, -9, -9, -4, -3, -2),
+      Int32Array.of(1, 0),
+      Float32Array.of(28),
+    ]);
   });
 
   test('a disposed tensor cannot be read, measured or fed', async () => {
@@ -101,6 +152,17 @@ describe.each(['cpu', 'reference'])('%s', (name) => {
       expect.objectContaining({ code: 'ENGINE_BAD_SHAPE' }),
     );
   });
+});
+
+test('a CPU backend sees later writes to the memory of a tensor', async () => {
+  await using backend = await openBackend('cpu');
+  const executable = await backend.compile(graph());
+  const data = Float32Array.of(1, 2, 3);
+  const x = backend.tensor('f32', [1, 3], data);
+  await executable.run({ x });
+  data[1] = 20;
+  const { y } = await executable.run({ x });
+  expect(await y.read()).toEqual(Float32Array.of(2, 40, 6));
 });
 
 describe('cpu', () => {

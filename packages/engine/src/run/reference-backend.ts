@@ -2,9 +2,9 @@
 // others are compared with; far too slow for real models.
 import { EngineError } from '../errors.ts';
 import type { Graph } from '../graph/node.ts';
-import type { DType } from '../graph/op.ts';
-import type { Backend, Executable, HostArray, Tensor } from './backend.ts';
+import type { Backend, Executable, Tensor } from './backend.ts';
 import { bindFeeds } from './feeds.ts';
+import { HostMemory } from './host-memory.ts';
 import { HostTensor } from './host-tensor.ts';
 import { evaluateReference, type HostValue } from './reference.ts';
 
@@ -60,7 +60,7 @@ class ReferenceExecutable implements Executable {
   }
 }
 
-class ReferenceBackend implements Backend {
+class ReferenceBackend extends HostMemory implements Backend {
   readonly name = 'reference';
   readonly #executables = new Set<ReferenceExecutable>();
 
@@ -68,10 +68,6 @@ class ReferenceBackend implements Backend {
     const executable = new ReferenceExecutable(graph);
     this.#executables.add(executable);
     return executable;
-  }
-
-  tensor(dtype: DType, dims: readonly number[], data: HostArray): Tensor {
-    return new HostTensor(dtype, dims, data);
   }
 
   trim(): void {}

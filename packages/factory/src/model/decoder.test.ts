@@ -193,7 +193,12 @@ function counted(inner: Backend): { backend: Backend; held(): number; buffers: S
     buffers,
     backend: {
       name: inner.name,
+      hasHalfFloats: inner.hasHalfFloats,
+      traffic: inner.traffic,
       tensor: (...args) => inner.tensor(...args),
+      parameters: (arrays) => inner.parameters(arrays),
+      accumulator: (targets) => inner.accumulator(targets),
+      readAll: (tensors) => inner.readAll(tensors),
       trim: (bytes) => inner.trim(bytes),
       dispose: () => inner.dispose(),
       [Symbol.asyncDispose]: () => inner.dispose(),

@@ -100,6 +100,7 @@ export class LayerWeights {
 
   async #fill(scratch: Scratch, parked: ReadonlyMap<string, ParkedWeight>): Promise<void> {
     const loads: (void | Promise<void>)[] = [];
+    for (const tensor of Object.values(scratch.tensors)) tensor.dispose();
     scratch.tensors = {};
     for (const [name, weight] of parked) {
       const count = weight.shape.reduce((n, d) => n * d, 1);

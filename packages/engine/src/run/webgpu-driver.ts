@@ -1,0 +1,18 @@
+// In: nothing. Out: for tests: whether a WebGPU device answers here, and a name for suites that says so when it does not.
+import type { EngineError } from '../errors.ts';
+import { openBackend } from './open-backend.ts';
+
+async function missingDriver(): Promise<string | null> {
+  try {
+    await (await openBackend('webgpu')).dispose();
+    return null;
+  } catch (error) {
+    if ((error as EngineError).code !== 'ENGINE_BACKEND_UNAVAILABLE') throw error;
+    return (error as EngineError).message;
+  }
+}
+
+const missing = await missingDriver();
+
+export const hasWebGpu = missing === null;
+export const withDriver = (name: string): string => (missing ? `${name} (skipped: ${missing})` : name);
