@@ -6,7 +6,7 @@ import { simplify } from '../compile/simplify.ts';
 import { evaluate } from '../graph/dim.ts';
 import type { Graph } from '../graph/node.ts';
 import type { DType } from '../graph/op.ts';
-import type { HostArray } from './backend.ts';
+import type { Backend, HostArray } from './backend.ts';
 import { bindSymbols, type HostValue } from './reference.ts';
 
 const ORT_TYPE = { f32: 'float32', f16: 'float16', i32: 'int32', i64: 'int64', u8: 'uint8' } as const;
@@ -73,6 +73,29 @@ export async function runOnnx(
   } finally {
     await session.release();
   }
+}
+
+/** The outputs of a graph as a backend computes them. */
+export async function runBackend(
+  backend: Backend,
+  graph: Graph,
+  feeds: ReadonlyMap<string, HostValue>,
+): Promise<Map<string, HostValue>> {
+  await using executable = await backend.compile(graph);
+  const tensors = Object.fromEntries(
+    graph.inputs.map(({ attrs: { name }, dtype }) => {
+      const { dims, data } = feeds.get(name) as HostValue;
+      return [name, backend.tensor(dtype, dims, pack(dtype, data))];
+    }),
+  );
+  const out = await executable.run(tensors);
+  const values = new Map<string, HostValue>();
+  for (const [name, tensor] of Object.entries(out)) {
+    const data = Float64Array.from((await tensor.read()) as Float32Array | BigInt64Array, Number);
+    values.set(name, { dims: [...tensor.dims], dtype: tensor.dtype, data });
+  }
+  for (const tensor of [...Object.values(tensors), ...Object.values(out)]) tensor.dispose();
+  return values;
 }
 
 /** The largest difference in units of the largest magnitude of `expected`; infinite where sizes or dtypes differ. */
