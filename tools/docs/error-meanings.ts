@@ -125,6 +125,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'Correct the option that the message names.',
   ],
   EVAL_BAD_ROW: ['A row lacks what a metric needs.', 'Add it to every row, or remove the metric.'],
+  EVAL_UNAVAILABLE: [
+    'A metric needs a part that this installation lacks.',
+    'Remove the metric, or install the part.',
+  ],
   EVAL_UNKNOWN_METRIC: [
     'There is no metric of that name.',
     'Use a name that the message or the page of metrics lists.',

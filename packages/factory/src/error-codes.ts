@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   EVAL_BAD_OPTION: user,
   EVAL_BAD_ROW: user,
   EVAL_UNKNOWN_METRIC: user,
+  EVAL_UNAVAILABLE: environment,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,

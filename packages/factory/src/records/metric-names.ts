@@ -54,6 +54,44 @@ const OVERLAP = [
   'rouge-l@llamafactory',
 ] as const;
 
-export const METRIC_NAMES = [...CLASSIFICATION, ...CONFIDENCE, ...OVERLAP] as const;
+const ANSWERS = [
+  'exact_match',
+  'squad_em',
+  'squad_f1',
+  'cmrc_em',
+  'cmrc_f1',
+  'token_f1@zh-char',
+  'number_match',
+  'json_valid',
+  'json_schema',
+  'tool_name_match',
+  'tool_call_match',
+  'refusal_rate',
+  'language_match',
+  'length_ratio@chars',
+  'length_ratio@words',
+  'pass@k',
+] as const;
+
+const LIKELIHOOD = ['perplexity@token', 'perplexity@word', 'perplexity@byte', 'bits_per_byte'] as const;
+
+const LATENCY = [
+  'first_token_ms@p50',
+  'first_token_ms@p95',
+  'first_token_ms@p99',
+  'last_token_ms@p50',
+  'last_token_ms@p95',
+  'last_token_ms@p99',
+  'tokens_per_second',
+] as const;
+
+export const METRIC_NAMES = [
+  ...CLASSIFICATION,
+  ...CONFIDENCE,
+  ...OVERLAP,
+  ...ANSWERS,
+  ...LIKELIHOOD,
+  ...LATENCY,
+] as const;
 
 export type MetricName = (typeof METRIC_NAMES)[number];

@@ -51,7 +51,8 @@ export function aggregate(
 }
 
 /** `f1_per_class[spam]`, `bleu@zh`. */
-function valueName(metric: MetricDefinition, { part, variant }: PreparedMetric): string {
+function valueName(metric: MetricDefinition, { named, part, variant }: PreparedMetric): string {
+  if (named !== undefined) return named;
   return `${metric.name}${variant === undefined ? '' : `@${variant}`}${part === undefined ? '' : `[${part}]`}`;
 }
 

@@ -23,6 +23,8 @@ export interface PreparedMetric {
   part?: string;
   /** The variant that follows from options or ports; it goes into the name after `@`. */
   variant?: string;
+  /** A whole name instead, where the metric's own one has a place holder (`pass@5`). */
+  named?: string;
   value: Statistic;
   /** One value per row, where `value` is their mean. Paired tests use it. */
   perItem?: readonly number[];
