@@ -125,6 +125,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'Correct the option that the message names.',
   ],
   EVAL_BAD_ROW: ['A row lacks what a metric needs.', 'Add it to every row, or remove the metric.'],
+  EVAL_BAD_METRIC_FILE: [
+    'A file of business metrics cannot be loaded, or exports no function.',
+    'Correct the file; the guide of metrics has an example.',
+  ],
   EVAL_UNAVAILABLE: [
     'A metric needs a part that this installation lacks.',
     'Remove the metric, or install the part.',

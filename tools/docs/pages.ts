@@ -1,9 +1,13 @@
 // In: the tables of error codes and arguments. Out: the reference pages as Markdown, by path. Nothing is read or written.
+
 import { ENGINE_ERROR_CODES } from '../../packages/engine/src/error-codes.ts';
 import { type ArgKey, describeType } from '../../packages/factory/src/arguments/key.ts';
 import { currentName, OLD_NAMES } from '../../packages/factory/src/arguments/rename.ts';
 import { ARG_TABLE, GROUP_TITLES } from '../../packages/factory/src/arguments/table.ts';
 import { ERROR_CODES, type FactoryErrorCode } from '../../packages/factory/src/error-codes.ts';
+import { type MetricDefinition, optionKeys } from '../../packages/factory/src/eval/metrics/definition.ts';
+import { METRICS } from '../../packages/factory/src/eval/metrics/registry.ts';
+import { METRIC_GROUPS } from '../../packages/factory/src/records/metric-names.ts';
 import { ENGINE_MEANINGS, FACTORY_MEANINGS } from './error-meanings.ts';
 
 const NOTICE = '<!-- Written by tools/docs/generate.ts from the code; edit the code and run it again. -->';
@@ -12,6 +16,7 @@ const NOTICE = '<!-- Written by tools/docs/generate.ts from the code; edit the c
 export function referencePages(): Record<string, string> {
   return {
     'docs/reference/errors.md': errorsPage(),
+    'docs/reference/metrics.md': metricsPage(),
     'docs/reference/train-arguments.md': argumentsPage(),
   };
 }
@@ -25,9 +30,54 @@ const ERROR_GROUPS: Record<string, string> = {
   ADAPTERS: 'Adapters',
   PLAN: 'Planning',
   TRAIN: 'Training',
+  EVAL: 'Evaluation',
   STORE: 'Files of a run',
   ENV: 'Environment',
 };
+
+function metricsPage(): string {
+  const bound = (value: number): string => (Number.isFinite(value) ? `${value}` : value < 0 ? '−∞' : '∞');
+  const sections = Object.entries(METRIC_GROUPS).flatMap(([title, names]) => [
+    `## ${title}`,
+    '',
+    ...table(
+      ['name', 'better', 'range', 'what it is', 'definition and edges', 'options'],
+      names.map((name) => {
+        const { direction, range, summary, source } = METRICS[name];
+        return [
+          `\`${name}\``,
+          direction,
+          range.map(bound).join(' to '),
+          summary,
+          source,
+          optionsOf(METRICS[name]),
+        ];
+      }),
+    ),
+    '',
+  ]);
+  return [
+    NOTICE,
+    '',
+    '# Metrics',
+    '',
+    'What comes after `@` in a name is the variant: numbers of different variants are not comparable. Every value has an',
+    'interval: Wilson where it is a share of independent rows, otherwise the bootstrap over rows, or over clusters where rows',
+    'have one. Where there is no value, or no interval, there is a reason instead of a number. A row without an answer is',
+    'scored as an empty answer (likelihood and latency leave it out) and counted as invalid. An option with `=` has that default; the others must be given.',
+    '',
+    ...sections,
+  ].join('\n');
+}
+
+function optionsOf(metric: MetricDefinition): string {
+  return optionKeys(metric)
+    .map(({ name, required, default: value }) => {
+      if (value !== undefined) return `\`${name}=${JSON.stringify(value)}\``;
+      return required ? `\`${name}\`` : `\`${name}\` (may be left out)`;
+    })
+    .join(', ');
+}
 
 function errorsPage(): string {
   const codes = Object.keys(ERROR_CODES) as FactoryErrorCode[];

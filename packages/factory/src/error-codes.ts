@@ -68,6 +68,7 @@ export const ERROR_CODES = {
   EVAL_BAD_ROW: user,
   EVAL_UNKNOWN_METRIC: user,
   EVAL_UNAVAILABLE: environment,
+  EVAL_BAD_METRIC_FILE: user,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,

@@ -85,13 +85,15 @@ const LATENCY = [
   'tokens_per_second',
 ] as const;
 
-export const METRIC_NAMES = [
-  ...CLASSIFICATION,
-  ...CONFIDENCE,
-  ...OVERLAP,
-  ...ANSWERS,
-  ...LIKELIHOOD,
-  ...LATENCY,
-] as const;
+export const METRIC_GROUPS = {
+  Classes: CLASSIFICATION,
+  'Confidence in classes': CONFIDENCE,
+  'Overlap with references': OVERLAP,
+  Answers: ANSWERS,
+  Likelihood: LIKELIHOOD,
+  Latency: LATENCY,
+} as const;
+
+export const METRIC_NAMES = Object.values(METRIC_GROUPS).flat();
 
 export type MetricName = (typeof METRIC_NAMES)[number];

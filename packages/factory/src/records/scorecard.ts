@@ -55,10 +55,10 @@ export interface Interval {
 export type MetricDirection = 'higher' | 'lower' | 'none';
 
 interface MetricCounts {
-  metric: MetricName;
+  metric: MetricName | 'business';
   /** The metric with its variant and part, as `f1_per_class[spam]` or `bleu@zh`. */
   name: string;
-  /** Rows that the value is made of. */
+  /** Rows that the value is made of; of a business metric, those on which it did not fail. */
   n: number;
   /** Rows whose answer could not be used: failed, off the label set, not parsed. They are in `n`, and count as wrong. */
   invalid: number;
@@ -68,8 +68,9 @@ interface MetricCounts {
 
 /** There is no number without an interval, and no interval without a number. */
 export type MetricValue = MetricCounts &
+  /** `perItem`: the rows' own values, in their order; null where a row has none. */
   (
-    | { value: number; interval: Interval; perItem?: readonly number[] }
+    | { value: number; interval: Interval; perItem?: readonly (number | null)[] }
     /** Not defined on these rows. */
     | { value: null; interval: null; reason: string }
   );

@@ -27,7 +27,21 @@ export function aggregate(
   ports: MetricPorts,
   settings: IntervalSettings = DEFAULT_INTERVALS,
 ): MetricValue[] {
-  const prepared = metric.prepare(rows, options, ports);
+  return summarize(metric, metric.prepare(rows, options, ports), rows, settings);
+}
+
+/** What a metric's values need to be known of it. */
+export interface MetricIdentity {
+  name: MetricValue['metric'];
+  range: readonly [number, number];
+}
+
+export function summarize(
+  metric: MetricIdentity,
+  prepared: readonly PreparedMetric[],
+  rows: readonly PredictionRow[],
+  settings: IntervalSettings,
+): MetricValue[] {
   const all = rows.map((_, i) => i);
   const values = prepared.map((part) => part.value(all));
   const intervals = intervalsOf(metric, prepared, values, rows, settings);
@@ -51,13 +65,13 @@ export function aggregate(
 }
 
 /** `f1_per_class[spam]`, `bleu@zh`. */
-function valueName(metric: MetricDefinition, { named, part, variant }: PreparedMetric): string {
+function valueName(metric: MetricIdentity, { named, part, variant }: PreparedMetric): string {
   if (named !== undefined) return named;
   return `${metric.name}${variant === undefined ? '' : `@${variant}`}${part === undefined ? '' : `[${part}]`}`;
 }
 
 function intervalsOf(
-  metric: MetricDefinition,
+  metric: MetricIdentity,
   prepared: readonly PreparedMetric[],
   values: readonly number[],
   rows: readonly PredictionRow[],

@@ -75,6 +75,21 @@ describe('calibration', () => {
     );
   });
 
+  it('knows nothing of a row that failed, and loses no other row by it', () => {
+    const failed: PredictionRow = {
+      id: 'f',
+      prompt: '',
+      prediction: '',
+      references: ['yes'],
+      failure: 'timeout',
+    };
+    expect(one('brier@multiclass', [failed, failed], options).value).toBe(0.5);
+    expect(one('log_loss', [failed, failed], options).value).toBeCloseTo(Math.LN2, 12);
+    const given = { ...options, positive: 'yes', precision: 0.1 };
+    expect(one('recall_at_precision', [failed, failed], given).value).toBe(0);
+    expect(one('recall_at_precision', [...binaryRows, failed], given)).toMatchObject({ invalid: 1, n: 41 });
+  });
+
   it('names the row without probabilities', () => {
     const rows = [{ ...scoredRows[0], id: 'x7', labelLogprobs: { 0: -1 } }];
     expect(() => one('log_loss', rows, { labels })).toThrow(/labelLogprobs of 1 in row x7, found none/);

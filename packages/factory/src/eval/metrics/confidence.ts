@@ -173,6 +173,10 @@ const recallAt = defineMetric({
   options: z.strictObject({ ...positiveOptions, precision: z.number().gt(0).max(1) }),
   prepare(rows, options) {
     const { scores, positive } = scored('recall_at_precision', rows, options);
+    // What was not answered is never called positive.
+    rows.forEach((row, i) => {
+      if (row.failure !== undefined) scores[i] = Number.NEGATIVE_INFINITY;
+    });
     return {
       part: options.positive,
       variant: `${options.precision}`,
@@ -202,8 +206,9 @@ function confidenceOf(metric: MetricName, row: PredictionRow, labels: readonly s
   throw badRow(metric, row, 'a confidence from 0 to 1', `${confidence}`);
 }
 
-/** Softmax of the label log-probabilities: they become shares among the declared labels. */
+/** Softmax of the label log-probabilities: shares among the declared labels, equal ones where there is no answer. */
 function probabilities(metric: MetricName, row: PredictionRow, labels: readonly string[]): number[] {
+  if (row.failure !== undefined) return labels.map(() => 1 / labels.length);
   const logprobs = labels.map((label) => row.labelLogprobs?.[label]);
   const missing = logprobs.findIndex((logprob) => logprob === undefined || Number.isNaN(logprob));
   if (missing >= 0)

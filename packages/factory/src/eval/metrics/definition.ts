@@ -48,6 +48,8 @@ export interface MetricDefinition {
   source: string;
   /** For comparison with other tools' reports: it must not decide anything. */
   comparisonOnly: boolean;
+  /** What its options may be. */
+  options: z.ZodType;
   prepare(rows: readonly PredictionRow[], options: unknown, ports: MetricPorts): PreparedMetric[];
 }
 
@@ -85,6 +87,22 @@ export function defineMetric<Options>(source: MetricSource<Options>): MetricDefi
       return Array.isArray(prepared) ? prepared : [prepared];
     },
   };
+}
+
+export interface OptionKey {
+  name: string;
+  required: boolean;
+  default?: unknown;
+}
+
+/** For reference pages and help. */
+export function optionKeys({ options }: MetricDefinition): OptionKey[] {
+  const { properties = {}, required = [] } = z.toJSONSchema(options, { io: 'input', unrepresentable: 'any' });
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    required: required.includes(name),
+    default: typeof schema === 'object' ? schema.default : undefined,
+  }));
 }
 
 export function badOption(metric: MetricName, problem: string): FactoryError {

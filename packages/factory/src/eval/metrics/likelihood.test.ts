@@ -51,6 +51,15 @@ describe('perplexity', () => {
     expect(value('perplexity@token').interval!.method).toBe('bootstrap-percentile');
   });
 
+  it('leaves rows that failed out, and counts them', () => {
+    const failed: PredictionRow = { ...base, id: 'r2', failure: 'out of memory' };
+    const [found] = aggregate(METRICS['perplexity@token'], [...rows, failed], {}, {});
+    expect(found).toMatchObject({ value: expect.closeTo(Math.exp(6.5 / 4), 12), invalid: 1 });
+    const attempts = { made: 2, passed: 2 };
+    const [passed] = aggregate(METRICS['pass@k'], [{ ...base, attempts }, failed], { k: 2 }, {});
+    expect(passed).toMatchObject({ value: 0.5, invalid: 1 });
+  });
+
   it('has no value for an impossible token, and names rows that are wrong', () => {
     const impossible = [{ ...rows[0], logprobs: [Number.NEGATIVE_INFINITY] }, rows[1]];
     expect(aggregate(METRICS['perplexity@token'], impossible, {}, {})[0]).toMatchObject({

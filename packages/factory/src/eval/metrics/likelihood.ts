@@ -7,7 +7,7 @@ import { referencesOf, statisticOfSums } from './corpus-sums.ts';
 import { badRow, countFailures, defineMetric, type MetricDefinition, meanOfItems } from './definition.ts';
 
 const LM_EVAL =
-  "lm-evaluation-harness's definition: of the whole corpus, no mean over rows. Needs logprobs of the first reference.";
+  "lm-evaluation-harness's definition: of the whole corpus, no mean over rows. Needs logprobs of the first reference; rows that failed are left out.";
 
 const likelihood = (
   name: MetricName,
@@ -25,6 +25,7 @@ const likelihood = (
     options: z.strictObject({}),
     prepare(rows) {
       const perRow = rows.map((row) => {
+        if (row.failure !== undefined) return [0, 0];
         const { logprobs } = row;
         if (!logprobs?.length) throw badRow(name, row, 'logprobs of its tokens', 'none');
         const positive = logprobs.find((logprob) => !(logprob <= 0));
@@ -34,7 +35,7 @@ const likelihood = (
       return {
         value: statisticOfSums(perRow, ([logprob, units]) => score(logprob, units)),
         invalid: countFailures(rows),
-        undefinedWhen: 'a token has probability 0, or the references are empty',
+        undefinedWhen: 'a token has probability 0, the references are empty, or every row failed',
       };
     },
   });
@@ -68,6 +69,7 @@ const passAt = defineMetric({
   options: z.strictObject({ k: z.int().positive() }),
   prepare(rows, { k }) {
     const perItem = rows.map((row) => {
+      if (row.failure !== undefined) return 0;
       const { made, passed } = row.attempts ?? { made: 0, passed: 0 };
       if (made < k) throw badRow('pass@k', row, `at least ${k} attempts`, `${made}`);
       if (!(passed >= 0 && passed <= made))

@@ -10,7 +10,7 @@ export interface Threshold {
   recall: number;
 }
 
-/** Null where no threshold reaches the precision, or no row is positive. */
+/** Null where no threshold reaches the precision, or no row is positive. A score of −∞ is never called positive. */
 export function thresholdAtPrecision(
   scores: ArrayLike<number>,
   positive: ArrayLike<boolean>,
@@ -25,7 +25,8 @@ export function thresholdAtPrecision(
     if (positive[row]) hits++;
     const isLastOfEqual = i + 1 === order.length || scores[order[i + 1]] !== scores[row];
     const called = i + 1;
-    if (!isLastOfEqual || hits === 0 || hits < precision * called) return;
+    if (!isLastOfEqual || hits === 0 || hits < precision * called || scores[row] === Number.NEGATIVE_INFINITY)
+      return;
     // With equal recall the higher threshold has the higher precision.
     if (best && hits === best.hits) return;
     best = { threshold: scores[row], called, hits, precision: hits / called, recall: hits / positives };
