@@ -7,6 +7,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { assetPath } from '../../../../test/assets.ts';
 import { parseModelConfig, readModelConfig } from './config.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import { formatConfig } from './format-config.ts';
 
 const SIZES = {
   vocab_size: 100,
@@ -79,6 +80,41 @@ describe('parseModelConfig', () => {
       qkNorm: true,
       qkvBias: false,
     });
+  });
+
+  it('reads the distilled DeepSeek-R1 as the Qwen2 and Llama that they are', () => {
+    const qwen = {
+      architectures: ['Qwen2ForCausalLM'],
+      model_type: 'qwen2',
+      num_key_value_heads: 2,
+      hidden_act: 'silu',
+      max_position_embeddings: 131_072,
+      max_window_layers: 21,
+      sliding_window: 4096,
+      use_mrope: false,
+      use_sliding_window: false,
+      torch_dtype: 'bfloat16',
+    };
+    expect(parse(qwen)).toMatchObject({
+      architecture: 'qwen2',
+      qkvBias: true,
+      slidingWindow: [null, null, null, null],
+    });
+    const rope_scaling = {
+      rope_type: 'llama3',
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    };
+    const llama = {
+      model_type: 'llama',
+      rope_theta: 5e5,
+      rope_scaling,
+      pretraining_tp: 1,
+      eos_token_id: 128_001,
+    };
+    expect(parse(llama)).toMatchObject({ architecture: 'llama', ropeScaling: { kind: 'llama3' } });
   });
 
   it('takes the architecture from the class where model_type is missing', () => {
@@ -442,6 +478,24 @@ describe('readModelConfig', () => {
       rmsNormEps: 1e-5,
     });
     expect(config.raw.transformers_version).toBe('5.18.0');
+  });
+});
+
+describe('formatConfig', () => {
+  it('keeps floats that are whole numbers floats, because transformers refuses integers there', () => {
+    const raw = {
+      final_logit_softcapping: 30,
+      attn_logit_softcapping: null,
+      rms_norm_eps: 1e-6,
+      initializer_range: 1,
+      hidden_size: 64,
+      note: 'a\n"rms_norm_eps": 1',
+    };
+    const text = formatConfig(raw);
+    expect(text).toContain('"final_logit_softcapping": 30.0,');
+    expect(text).toContain('"initializer_range": 1.0,');
+    expect(text).toContain('"hidden_size": 64,');
+    expect(JSON.parse(text)).toEqual(raw);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Optimizer } from '@tunesmith/engine';
 import { formatPeftConfig } from '#factory/adapters/peft-config.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
+import { formatConfig } from '#factory/model/format-config.ts';
 import { f16ToF32, f32ToBf16, f32ToF16 } from '#factory/model/half.ts';
 import type { StoredWeight } from '#factory/model/parameter.ts';
 import type { LoraPair } from '#factory/records/adapter.ts';
@@ -134,7 +135,7 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
   const tensors = [...decoder.weights].map(([name, weight]) => asStored(name, weight, storedDtype));
   return {
     'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
-    'config.json': `${JSON.stringify(raw, null, 2)}\n`,
+    'config.json': formatConfig(raw),
   };
 }
 
