@@ -1,6 +1,7 @@
 // Simplification changes no value, not even in its last bit, and never makes a graph longer.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { gradient } from '../grad/gradient.ts';
 import * as b from '../graph/build.ts';
 import { makeGraph, type Node, topological } from '../graph/node.ts';
 import { printGraph } from '../graph/print.ts';
@@ -146,4 +147,39 @@ describe('rules', () => {
         .map((line) => line.trim()),
     ).toEqual(lines);
   });
+});
+
+test('gradients of the slices of one array are joined, not added', () => {
+  const all = b.makeInput('all', ['N', 9]);
+  const [p, q, r] = [
+    [0, 4],
+    [4, 6],
+    [6, 9],
+  ].map(([start, end]) => b.slice(all, 1, start, end));
+  const outputs = { p: b.sqrt(p), q: b.exp(q), r: b.sigmoid(r) };
+  const seeds = Object.entries(outputs).map(([name, node]) => ({
+    node,
+    cotangent: b.makeInput(`d_${name}`, node.shape),
+  }));
+  const backwards = (parts: typeof seeds) =>
+    makeGraph('backward', { d_all: gradient(parts, [all])[0] as Node });
+  const count = (graph: ReturnType<typeof backwards>, op: string) =>
+    topological(graph.outputs.values()).filter((n) => n.op === op).length;
+  const feeds = new Map<string, HostValue>(
+    Object.entries({ all: 9, d_p: 4, d_q: 2, d_r: 3 }).map(([name, width], k) => [
+      name,
+      {
+        dims: [5, width],
+        dtype: 'f32',
+        data: Float64Array.from({ length: 5 * width }, (_, i) => 2 + Math.cos(i + k)),
+      },
+    ]),
+  );
+  for (const parts of [seeds, [seeds[2], seeds[0]], [seeds[1], seeds[0]], [seeds[0]]]) {
+    const plain = backwards(parts);
+    const simple = simplify(plain);
+    expect(count(simple, 'concat')).toBe(1);
+    expect(count(simple, 'add')).toBe(0);
+    expect(evaluateReference(simple, feeds)).toEqual(evaluateReference(plain, feeds));
+  }
 });

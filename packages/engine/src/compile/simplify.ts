@@ -1,10 +1,49 @@
 // In: a graph. Out: an equal graph with common subexpressions merged and arithmetic on constants and neutral elements
 // removed. Nothing that changes rounding is done here.
-import { constant } from '../graph/build.ts';
-import { sameShape } from '../graph/dim.ts';
+import { concat, constant, expand } from '../graph/build.ts';
+import { type Dim, sameShape } from '../graph/dim.ts';
 import { type Graph, isOp, makeGraph, type Node, topological } from '../graph/node.ts';
 
 const isConstant = (node: Node, value: number) => isOp(node, 'constant') && node.attrs.value === value;
+
+const isZeros = (node: Node) => isOp(node, 'expand') && isConstant(node.inputs[0], 0);
+
+/**
+ * The sum of two arrays that are each zero where the other is not, as one array. Gradients of slices come as such sums:
+ * one per slice, of the whole width.
+ */
+function joinParts(a: Node, b: Node): Node | null {
+  if (!isOp(a, 'concat') || !isOp(b, 'concat') || a.keep || b.keep || a.attrs.axis !== b.attrs.axis)
+    return null;
+  const { axis } = a.attrs;
+  const places: { start: number; end: number; part: Node }[] = [];
+  for (const { inputs } of [a, b]) {
+    let end = 0;
+    for (const part of inputs) {
+      const size: Dim = part.shape[axis];
+      if (typeof size !== 'number') return null;
+      end += size;
+      if (!isZeros(part)) places.push({ start: end - size, end, part });
+    }
+  }
+  places.sort((p, q) => p.start - q.start);
+  const parts: Node[] = [];
+  let at = 0;
+  const zerosTo = (start: number) => {
+    if (start > at) {
+      const shape = a.shape.map((d, i) => (i === axis ? start - at : d));
+      parts.push(expand(constant(0), shape));
+    }
+  };
+  for (const { start, end, part } of places) {
+    if (start < at) return null;
+    zerosTo(start);
+    parts.push(part);
+    at = end;
+  }
+  zerosTo(a.shape[axis] as number);
+  return concat(parts, axis);
+}
 
 function fold(node: Node): Node {
   const [a, b] = node.inputs;
@@ -13,7 +52,7 @@ function fold(node: Node): Node {
     case 'add':
       if (isConstant(a, 0) && same(b)) return b;
       if (isConstant(b, 0) && same(a)) return a;
-      break;
+      return joinParts(a, b) ?? node;
     case 'mul':
       if (isConstant(a, 1) && same(b)) return b;
       if (isConstant(b, 1) && same(a)) return a;
