@@ -207,18 +207,17 @@ test('with --json the error is one object on stderr', async () => {
 });
 
 describe('commands of the train_bash.py era', () => {
-  test('quantisation and LLaMA-Pro are refused by name, with the reason', async () => {
-    const run = await tunesmith(
-      `train --model_name_or_path ${world.model} --stage sft --do_train --quantization_bit 4 --use_llama_pro --lora_rank 8`.split(
-        ' ',
-      ),
-    );
-    expect([run.status, run.err]).toEqual([
+  test('QLoRA with LLaMA-Pro trains, with the data set named; layers that were not inserted get a note', async () => {
+    const command = `train --model_name_or_path ${world.model} --stage sft --do_train --quantization_bit 4 --use_llama_pro --lora_rank 8`;
+    const bare = await tunesmith(command.split(' '));
+    expect([bare.status, bare.err]).toEqual([
       2,
-      expect.stringMatching(
-        /^error ARGS_NOT_SUPPORTED: quantization_bit is refused: .*use_llama_pro is refused: /,
-      ),
+      expect.stringMatching(/error ARGS_MISSING: dataset is missing/),
     ]);
+    const more = `--num_layer_trainable 1 --dataset tiny --dataset_dir ${world.data} --template default --max_steps 1 --output_dir ${world.at('legacy')}`;
+    const run = await tunesmith(`${command} ${more}`.split(' '));
+    expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
+    expect(run.err).toMatch(/does not look inserted by block expansion/);
   });
 
   test('the usual LoRA command trains', async () => {

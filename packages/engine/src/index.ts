@@ -2,7 +2,13 @@
 export { EngineError } from './errors.ts';
 export type { ResidualPolicy } from './grad/split.ts';
 export type { Graph } from './graph/node.ts';
-export { type LayerGradients, layerCached, layerForward, layerTraining } from './nn/decoder-layer.ts';
+export {
+  type LayerGradients,
+  layerCached,
+  layerForward,
+  layerTraining,
+  type MaskKind,
+} from './nn/decoder-layer.ts';
 export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
 export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';

@@ -27,7 +27,8 @@ function scoresOf(q: Node, k: Node, { scoreScale, scoreCap }: Heads): Node {
 
 /**
  * Attention inside each row of a batch. q [N, heads * d], k and v [N, kv * d] hold the real tokens of all rows one after
- * the other; `grid` places them in [B, T]. mask [T, T] is 0 where a query may look and very negative elsewhere. Padding
+ * the other; `grid` places them in [B, T]. mask [T, T], or [B, 1, 1, T, T] with one for each row, is 0
+ * where a query may look and very negative elsewhere. Padding
  * stands at the end of a row, so a causal mask hides it from every real query.
  */
 export function packedAttention(q: Node, k: Node, v: Node, mask: Node, grid: Grid, spec: Heads): Node {

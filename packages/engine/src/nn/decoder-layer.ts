@@ -108,10 +108,13 @@ function layerBody(spec: LayerSpec, x: Node, nodes: LayerNodes, rows: Dim, atten
   return joined(middle, inner, 'mlp.down_proj', norms.afterMlp);
 }
 
-function packedLayer(spec: LayerSpec, trained: readonly string[]) {
+/** One mask [T, T] for all rows of the grid, or one for each: [B, 1, 1, T, T]. */
+export type MaskKind = 'shared' | 'per_row';
+
+function packedLayer(spec: LayerSpec, trained: readonly string[], masks: MaskKind) {
   const x = makeInput('x', ['N', spec.hidden]);
   const nodes = declareParameters(spec, 'N', trained);
-  const mask = makeInput('mask', ['T', 'T']);
+  const mask = makeInput('mask', masks === 'shared' ? ['T', 'T'] : ['B', 1, 1, 'T', 'T']);
   const grid: Grid = {
     slotOf: reshape(makeInput('slot_of', ['B', 'T'], 'i32'), ['B*T']),
     real: reshape(makeInput('real', ['B', 'T']), ['B*T', 1]),
@@ -122,12 +125,12 @@ function packedLayer(spec: LayerSpec, trained: readonly string[]) {
 }
 
 /** Forward only, for evaluation and for frozen layers below the lowest trained one. */
-export function layerForward(spec: LayerSpec): Graph {
-  return makeGraph('layer_forward', { y: packedLayer(spec, []).y });
+export function layerForward(spec: LayerSpec, masks: MaskKind = 'shared'): Graph {
+  return makeGraph('layer_forward', { y: packedLayer(spec, [], masks).y });
 }
 
 /**
- * Forward and backward of a layer over packed rows. Inputs: x [N, hidden], cos and sin [N, 1, d/2], mask [T, T],
+ * Forward and backward of a layer over packed rows. Inputs: x [N, hidden], cos and sin [N, 1, d/2], mask (see MaskKind),
  * slot_of i32 [B, T] (which row stands in a slot), real [B, T] (1 or 0), place i32 [N] (the slot of a row), parameters
  * by name, `<projection>.dropout` masks. Outputs: y; gradients d_x and d_<parameter>.
  */
@@ -135,6 +138,7 @@ export function layerTraining(
   spec: LayerSpec,
   gradients: LayerGradients,
   policy: ResidualPolicy,
+  masks: MaskKind = 'shared',
 ): SplitGraphs {
   const names =
     gradients.parameters === 'lora'
@@ -142,7 +146,7 @@ export function layerTraining(
       : gradients.parameters === 'none'
         ? []
         : [...gradients.parameters];
-  const { x, y, nodes } = packedLayer(spec, names);
+  const { x, y, nodes } = packedLayer(spec, names, masks);
   const wrt: Record<string, Node> = gradients.input ? { x } : {};
   for (const name of names) wrt[name] = nodes.parameters.get(name) as Node;
   return splitForwardBackward('layer', { y }, wrt, policy);

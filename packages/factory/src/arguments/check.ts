@@ -137,6 +137,14 @@ function dataRules(args: TrainArgs): Broken[] {
       ),
     ],
     [
+      args.stage !== 'sft' && args.neat_packing,
+      conflict(
+        ['stage', 'neat_packing'],
+        `neat_packing is for stage sft only, and stage is ${args.stage}`,
+        'Set packing instead of neat_packing, or set stage to sft.',
+      ),
+    ],
+    [
       args.stage !== 'sft' && (args.mask_history || args.train_on_prompt || args.predict_with_generate),
       conflict(
         ['stage', 'mask_history', 'train_on_prompt', 'predict_with_generate'],
@@ -176,7 +184,26 @@ function finetuningRules(args: TrainArgs): Broken[] {
       ),
     ],
     [
-      type === 'freeze' && args.freeze_trainable_layers === 0 && args.freeze_extra_modules.length === 0,
+      args.use_llama_pro && type === 'full',
+      conflict(
+        ['use_llama_pro', 'finetuning_type'],
+        'use_llama_pro needs finetuning_type freeze or lora, found full',
+        'Set finetuning_type to freeze or lora, or remove use_llama_pro.',
+      ),
+    ],
+    [
+      args.use_llama_pro && args.freeze_trainable_layers < 1,
+      conflict(
+        ['use_llama_pro', 'freeze_trainable_layers'],
+        `with use_llama_pro freeze_trainable_layers is the number of expanded blocks, found ${args.freeze_trainable_layers}`,
+        'Set freeze_trainable_layers to the num_expand of tunesmith expand.',
+      ),
+    ],
+    [
+      !args.use_llama_pro &&
+        type === 'freeze' &&
+        args.freeze_trainable_layers === 0 &&
+        args.freeze_extra_modules.length === 0,
       conflict(
         ['freeze_trainable_layers'],
         'finetuning_type freeze with freeze_trainable_layers 0 trains nothing',

@@ -37,6 +37,16 @@ export function deriveArgs(
     say('optim', `optim ${args.optim} is read as ${same}, which computes the same`, 'translated');
     args.optim = same;
   }
+  if (args.neat_packing && !args.packing && args.stage === 'sft') {
+    args.packing = true;
+    say('packing', 'packing = true, because neat_packing is set');
+  }
+  if (args.use_llama_pro && !isGiven('freeze_trainable_layers')) {
+    say(
+      'freeze_trainable_layers',
+      `use_llama_pro trains freeze_trainable_layers = ${args.freeze_trainable_layers} expanded blocks, the default; commands of LLaMA-Factory until v0.5.3 meant 3`,
+    );
+  }
   deriveSteps(args, isGiven, say);
   deriveEvaluation(args, isGiven, say);
 
@@ -116,7 +126,12 @@ const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'fre
 function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say): void {
   const idle = [
     ...(args.finetuning_type === 'lora' ? [] : LORA_ONLY.map((key) => [key, 'finetuning_type lora'])),
-    ...(args.finetuning_type === 'freeze' ? [] : FREEZE_ONLY.map((key) => [key, 'finetuning_type freeze'])),
+    ...(args.finetuning_type === 'freeze'
+      ? []
+      : FREEZE_ONLY.filter((key) => !args.use_llama_pro || key !== 'freeze_trainable_layers').map((key) => [
+          key,
+          'finetuning_type freeze',
+        ])),
     ...(args.load_best_model_at_end || args.early_stopping_steps !== null
       ? []
       : [['metric_for_best_model', 'load_best_model_at_end or early_stopping_steps']]),

@@ -9,7 +9,7 @@ const OLD_DEFAULTS: { key: keyof TrainArgs; old: string; matters: (args: TrainAr
   {
     key: 'freeze_trainable_layers',
     old: '3 until v0.5.3',
-    matters: (args) => args.finetuning_type === 'freeze',
+    matters: (args) => args.finetuning_type === 'freeze' || args.use_llama_pro,
   },
   { key: 'max_new_tokens', old: '512', matters: (args) => args.predict_with_generate },
   {

@@ -44,13 +44,52 @@ function failure(run: () => unknown): FactoryError {
 const texts = (parsed: ParsedTrainArgs) => parsed.notes.map((note) => note.text).join('\n');
 
 describe('the two commands that users copy', () => {
-  it('refuses LLaMA-Pro by name, with the reason; quantization_bit is understood', () => {
+  it('takes QLoRA with LLaMA-Pro, and lacks only a data set', () => {
     const words =
       '--model_name_or_path Qwen/Qwen-7B --stage sft --do_train --quantization_bit 4 --use_llama_pro --lora_rank 8';
     const error = failure(() => parse(words.split(' ')));
-    expect(error.code).toBe('ARGS_NOT_SUPPORTED');
-    expect(error.message).toMatch(/use_llama_pro is refused: LLaMA-Pro block expansion is not supported yet/);
-    expect(error.remedy).toBe('Remove use_llama_pro.');
+    expect([error.code, error.message]).toEqual([
+      'ARGS_MISSING',
+      expect.stringMatching(/^dataset is missing[^;]*$/),
+    ]);
+    const { args } = parse([...words.split(' '), '--dataset', 'D', '--template', 'default']);
+    expect(args).toMatchObject({
+      quantization_bit: 4,
+      use_llama_pro: true,
+      freeze_trainable_layers: 2,
+      lora_rank: 8,
+      lora_alpha: 16,
+      lora_target: ['all'],
+    });
+  });
+
+  it('takes LLaMA-Pro, and says how many blocks are meant', () => {
+    const words =
+      '--model_name_or_path M --stage sft --do_train --dataset D --template default --use_llama_pro --lora_rank 8'.split(
+        ' ',
+      );
+    const parsed = parse(words);
+    expect(parsed.args).toMatchObject({ use_llama_pro: true, freeze_trainable_layers: 2, lora_rank: 8 });
+    expect(texts(parsed)).toMatch(/freeze_trainable_layers = 2 expanded blocks, .* until v0\.5\.3 meant 3/);
+    const given = parse([...words, '--num_layer_trainable', '3']);
+    expect(given.args.freeze_trainable_layers).toBe(3);
+    expect(texts(given)).not.toMatch(/expanded blocks|no effect/);
+    expect(failure(() => parse([...words, '--finetuning_type', 'full'])).message).toMatch(
+      /use_llama_pro needs finetuning_type freeze or lora/,
+    );
+    expect(failure(() => parse([...words, '--freeze_trainable_layers', '-1'])).code).toBe('ARGS_CONFLICT');
+  });
+
+  it('takes neat packing as packing, in stage sft only', () => {
+    const words = '--model_name_or_path M --do_train --dataset D --template default --neat_packing'.split(
+      ' ',
+    );
+    const parsed = parse(words);
+    expect(parsed.args).toMatchObject({ packing: true, neat_packing: true });
+    expect(texts(parsed)).toMatch(/packing = true, because neat_packing is set/);
+    expect(failure(() => parse([...words, '--stage', 'pt'])).message).toMatch(
+      /neat_packing is for stage sft/,
+    );
   });
 
   it('understands the LoRA command of the train_bash.py era', () => {

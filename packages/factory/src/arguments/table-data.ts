@@ -71,13 +71,7 @@ export const DATA_KEYS: ArgKey[] = inGroup('data', [
     'separate metrics per evaluation set are not supported yet',
   ),
   supported('packing', optional(bool), null, 'several rows in one sequence; unset = only for pt'),
-  refused(
-    'neat_packing',
-    bool,
-    false,
-    'packing without attention across rows',
-    'packing with separate attention per row is not supported yet',
-  ),
+  supported('neat_packing', bool, false, 'packing without attention across rows (sft)'),
   supported('tool_format', optional(string), null, "replaces the template's tool format"),
   supported('default_system', optional(string), null, "replaces the template's default system text"),
   supported(

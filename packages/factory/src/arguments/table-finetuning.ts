@@ -42,7 +42,12 @@ const proj = (...kinds: string[]) => choice(...kinds);
 const bits = optional(int(1, 8));
 
 export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
-  supported('freeze_trainable_layers', int(), 2, 'freeze: n > 0 trains the last n layers, n < 0 the first'),
+  supported(
+    'freeze_trainable_layers',
+    int(),
+    2,
+    'freeze: n > 0 trains the last n layers, n < 0 the first; with use_llama_pro the number of expanded blocks',
+  ),
   supported('freeze_trainable_modules', list, ['all'], 'freeze: module names inside a layer, or all'),
   supported('freeze_extra_modules', list, [], 'freeze: further modules outside the layers'),
   refused(
@@ -182,12 +187,11 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
       none: 'this older value trains nothing; lora, freeze and full train',
     },
   ),
-  refused(
+  supported(
     'use_llama_pro',
     bool,
     false,
-    'train only expanded blocks',
-    'LLaMA-Pro block expansion is not supported yet',
+    'train only the blocks that tunesmith expand inserted (freeze or lora)',
   ),
   refused('use_adam_mini', bool, false, 'Adam-mini optimiser', optimiser('Adam-mini')),
   refused('use_mca', bool, false, 'Megatron core backend', MULTI_GPU),

@@ -5,6 +5,7 @@ import { suggest } from '#factory/arguments/suggest.ts';
 import { ARG_TABLE, GROUP_TITLES } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS } from './command.ts';
+import { EXPAND_KEYS } from './expand-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
 
 const FORMS = [
@@ -90,9 +91,46 @@ export function generateJson(): string {
   return `${JSON.stringify({ keys: [...GENERATE_KEYS, ...answeringKeys()].map(asJson) })}\n`;
 }
 
+const EXPAND_SHARED = [
+  'model_name_or_path',
+  'output_dir',
+  'cache_dir',
+  'model_revision',
+  'hf_hub_token',
+  'backend',
+  'bf16',
+  'fp16',
+];
+
+const expandKeys = () => [
+  ...EXPAND_KEYS,
+  ...[...ARG_TABLE.values()].filter((key) => EXPAND_SHARED.includes(key.name)),
+];
+
+export function expandPage(): string {
+  return [
+    'tunesmith expand: add blocks to a model that change nothing yet (LLaMA-Pro)',
+    '',
+    '  tunesmith expand --model_name_or_path M --num_expand 4 --output_dir expanded',
+    '',
+    'After every (layers / num_expand)-th layer a copy of it is inserted whose o_proj and down_proj are zero. The folder',
+    'appears when it is complete and computes what the base computes. Train the new blocks with use_llama_pro and',
+    'freeze_trainable_layers set to num_expand.',
+    '',
+    'Keys:',
+    ...expandKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function expandJson(): string {
+  return `${JSON.stringify({ keys: expandKeys().map(asJson) })}\n`;
+}
+
 export function keyPage(word: string, json: boolean): string {
   const name = word.replace(/^--?/, '').replaceAll('-', '_');
-  const key = ARG_TABLE.get(currentName(name)) ?? GENERATE_KEYS.find((one) => one.name === name);
+  const key =
+    ARG_TABLE.get(currentName(name)) ?? [...GENERATE_KEYS, ...EXPAND_KEYS].find((one) => one.name === name);
   if (key === undefined) {
     const meant = suggest(name, [...ARG_TABLE.keys(), ...OLD_NAMES, ...Object.keys(COMMANDS)]);
     throw new FactoryError({

@@ -52,11 +52,11 @@ describe('exit status and error text', () => {
       '--do_train',
       '--quantization_bit',
       '4',
-      '--use_llama_pro',
+      '--use_swanlab',
     ]);
     expect(status).toBe(2);
-    expect(err).toMatch(/^error ARGS_NOT_SUPPORTED: use_llama_pro is refused: /);
-    expect(err).toMatch(/\n {2}remedy: Remove use_llama_pro\.\n$/);
+    expect(err).toMatch(/^error ARGS_NOT_SUPPORTED: use_swanlab is refused: /);
+    expect(err).toMatch(/\n {2}remedy: Remove use_swanlab\.\n$/);
   });
 
   it('gives a JSON object with --json', () => {

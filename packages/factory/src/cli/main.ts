@@ -9,6 +9,7 @@ import { renderError } from './render-error.ts';
 const LOAD: Record<CommandName, () => Promise<Command>> = {
   train: async () => (await import('./commands/train.ts')).train,
   generate: async () => (await import('./commands/generate.ts')).generate,
+  expand: async () => (await import('./commands/expand.ts')).expand,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
   env: async () => (await import('./commands/env.ts')).env,
   version: async () => (await import('./commands/version.ts')).version,

@@ -13,6 +13,20 @@ export function causalMask(width: number, window: number | null): Float32Array {
   return mask;
 }
 
+/** [rows, width, width]: as `causalMask`, and no query sees a slot before the start of its own part. */
+export function partMask(
+  { rows, width, partStart }: { rows: number; width: number; partStart: Int32Array },
+  window: number | null,
+): Float32Array {
+  const mask = new Float32Array(rows * width * width).fill(MASKED);
+  for (let slot = 0; slot < rows * width; slot++) {
+    const t = slot % width;
+    const first = Math.max(partStart[slot], window === null ? 0 : t - window + 1);
+    mask.fill(0, slot * width + first, slot * width + t + 1);
+  }
+  return mask;
+}
+
 export interface CachedSlots {
   /** Cache slots already written, for every row. */
   past: number;

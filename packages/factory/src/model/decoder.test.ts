@@ -29,6 +29,54 @@ function withToken(row: EncodedExample, at: number): EncodedExample {
   return { ...row, inputIds };
 }
 
+describe('neat packing', () => {
+  const alone = tinyRows([9, 2, 12, 3, 5]);
+  const pack = (parts: readonly EncodedExample[]): EncodedExample => ({
+    inputIds: Int32Array.from(parts.flatMap((e) => [...e.inputIds])),
+    labels: Int32Array.from(parts.flatMap((e) => [...e.labels])),
+    starts: parts.map((_, i) => parts.slice(0, i).reduce((n, e) => n + e.inputIds.length, 0)),
+  });
+  const packs = [pack(alone.slice(0, 2)), pack(alone.slice(2))];
+
+  test.each([
+    ['full attention', {}],
+    ['a window', { sliding_window: 4, model_type: 'mistral' }],
+  ])('a packed row computes what its parts compute alone, with %s', async (_, raw) => {
+    const decoder = await tinyDecoder(backend, {
+      config: tinyConfig(raw),
+      lora: { targets: ['all'], dropout: 0 },
+    });
+    expect(packBatch(packs).partStart).not.toBeNull();
+    const separate = (await hiddenOf(decoder, alone)).flatMap((h) => [...h]);
+    const together = (await hiddenOf(decoder, packs)).flatMap((h) => [...h]);
+    expect(together).toHaveLength(separate.length);
+    together.forEach((value, i) => {
+      expect(Math.abs(value - separate[i])).toBeLessThan(1e-5);
+    });
+    for (const residualBytes of [0, 1e9]) {
+      const one = await differentiateTiny(decoder, alone, { residualBytes, dropoutKey: '' });
+      const other = await differentiateTiny(decoder, packs, { residualBytes, dropoutKey: '' });
+      expect(other.loss).toBeCloseTo(one.loss, 4);
+      one.gradients.forEach((gradient, p) => {
+        const scale = Math.max(...gradient.map(Math.abs));
+        gradient.forEach((value, i) => {
+          expect(Math.abs(other.gradients[p][i] - value)).toBeLessThan(1e-5 * scale + 1e-7);
+        });
+      });
+    }
+  });
+
+  test('nothing of one part reaches another', async () => {
+    const decoder = await tinyDecoder(backend);
+    const [before] = await hiddenOf(decoder, [packs[1]]);
+    const changed = pack([withToken(alone[2], 3), alone[3], alone[4]]);
+    const [after] = await hiddenOf(decoder, [changed]);
+    const from = alone[2].inputIds.length * decoder.config.hiddenSize;
+    expect(after.subarray(from)).toEqual(before.subarray(from));
+    expect(after.subarray(0, from)).not.toEqual(before.subarray(0, from));
+  });
+});
+
 describe('packed rows', () => {
   const rows = tinyRows([9, 4, 12, 7]);
 

@@ -10,11 +10,12 @@ import {
   layerParameters,
   layerTraining,
   loraParameters,
+  type MaskKind,
   type ResidualPolicy,
   type Tensor,
 } from '@tunesmith/engine';
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { causalMask } from './attention-mask.ts';
+import { causalMask, partMask } from './attention-mask.ts';
 import { dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
 import { attentionModules, mlpModules } from './layer-modules.ts';
@@ -181,11 +182,12 @@ export class Decoder {
     };
   }
 
-  async #training(i: number, policy: ResidualPolicy) {
+  async #training(i: number, policy: ResidualPolicy, batch: PackedBatch) {
     const { spec } = this.layers[i];
     const gradients = this.#gradientsOf(i);
-    const key = JSON.stringify([spec, gradients, policy]);
-    const split = () => layerTraining(spec, gradients, policy);
+    const masks = masksOf(batch);
+    const key = JSON.stringify([spec, gradients, policy, masks]);
+    const split = () => layerTraining(spec, gradients, policy, masks);
     return {
       forward: await this.#compile(`forward ${key}`, () => split().forward),
       backward: await this.#compile(`backward ${key}`, () => split().backward),
@@ -205,11 +207,7 @@ export class Decoder {
     for (const { window } of this.layers) {
       // A window that no row reaches is no window.
       const effective = window !== null && window < batch.width ? window : null;
-      if (!masks.has(effective))
-        masks.set(
-          effective,
-          backend.tensor('f32', [batch.width, batch.width], causalMask(batch.width, effective)),
-        );
+      if (!masks.has(effective)) masks.set(effective, this.#mask(batch, effective));
     }
     return {
       feeds: {
@@ -220,6 +218,13 @@ export class Decoder {
       masks,
       ropes,
     };
+  }
+
+  /** [T, T] for all rows, or [B, 1, 1, T, T] where rows of the grid hold several parts. */
+  #mask({ rows, width, partStart }: PackedBatch, window: number | null): Tensor {
+    return partStart
+      ? this.backend.tensor('f32', [rows, 1, 1, width, width], partMask({ rows, width, partStart }, window))
+      : this.backend.tensor('f32', [width, width], causalMask(width, window));
   }
 
   #layerFeeds(i: number, tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>): Record<string, Tensor> {
@@ -286,7 +291,9 @@ export class Decoder {
   ): Promise<Tensor> {
     const { spec } = this.layers[i];
     const plain = this.plainSpec(spec);
-    const run = await this.#compile(`plain ${JSON.stringify(plain)}`, () => layerForward(plain));
+    const masks = masksOf(tape.batch);
+    const key = `plain ${JSON.stringify([plain, masks])}`;
+    const run = await this.#compile(key, () => layerForward(plain, masks));
     const feeds = { ...this.#layerFeeds(i, { ...tape, dropoutKey: '' }), x };
     const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, feeds);
     x.dispose();
@@ -333,7 +340,7 @@ export class Decoder {
         }
         const policy: ResidualPolicy =
           left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
-        const { forward } = await this.#training(i, policy);
+        const { forward } = await this.#training(i, policy, batch);
         // After the last layer comes the backward pass, which begins with it.
         const next = i + 1 < this.layers.length ? i + 1 : null;
         const feeds = { ...this.#layerFeeds(i, tape), x };
@@ -369,7 +376,7 @@ export class Decoder {
       tape.top.dispose();
       for (let entry = tape.entries.pop(); entry; entry = tape.entries.pop()) {
         const { layer, x, residuals, policy } = entry;
-        const run = (await this.#training(layer, policy)).backward;
+        const run = (await this.#training(layer, policy, batch)).backward;
         const feeds = { ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
         for (const t of [dy, x, ...Object.values(residuals)]) t.dispose();
@@ -423,6 +430,8 @@ export class Decoder {
       for (const t of [x, ...Object.values(residuals)]) t.dispose();
   }
 }
+
+const masksOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');
 
 function withoutDropout(projections: LayerSpec['projections']): LayerSpec['projections'] {
   const entries = Object.entries(projections).map(([name, p]) => [

@@ -58,3 +58,47 @@ test('a row of one token has no label to learn', () => {
   expect(batch.targets.length).toBe(0);
   expect([...batch.labelStart]).toEqual([0, 0]);
 });
+
+/** Packed rows of one to four parts, beside the parts alone. */
+const packed = fc.array(fc.array(row, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 4 });
+
+function joined(parts: readonly EncodedExample[]): EncodedExample {
+  let at = 0;
+  const starts = parts.map(({ inputIds }) => {
+    at += inputIds.length;
+    return at - inputIds.length;
+  });
+  return {
+    inputIds: Int32Array.from(parts.flatMap((e) => [...e.inputIds])),
+    labels: Int32Array.from(parts.flatMap((e) => [...e.labels])),
+    starts,
+  };
+}
+
+test('parts of packed rows are laid out as rows of their own, in a grid no larger than one row per part', () => {
+  fc.assert(
+    fc.property(packed, (packs) => {
+      const batch = packBatch(packs.map(joined));
+      const alone = packBatch(packs.flat());
+      for (const key of ['ids', 'positions', 'labelIndex', 'targets'] as const)
+        expect(batch[key]).toEqual(alone[key]);
+      expect(packs.map((parts) => countLabels(joined(parts)))).toEqual(
+        packs.map((parts) => parts.reduce((n, part) => n + countLabels(part), 0)),
+      );
+      expect([...batch.labelStart]).toEqual([
+        ...packs.map((_, i) => alone.labelStart[packs.slice(0, i).flat().length]),
+        alone.targets.length,
+      ]);
+      expect(batch.width).toBe(alone.width);
+      expect(batch.rows).toBeLessThanOrEqual(alone.rows);
+      // Every token has a slot of its own, and the slots of its part begin where the part does.
+      expect(new Set(batch.place).size).toBe(batch.ids.length);
+      batch.place.forEach((slot, n) => {
+        expect([batch.slotOf[slot], batch.real[slot]]).toEqual([n, 1]);
+        const start = batch.partStart?.[slot] ?? 0;
+        expect((slot % batch.width) - start).toBe(batch.positions[n]);
+      });
+      expect(batch.real.reduce((a, b) => a + b, 0)).toBe(batch.ids.length);
+    }),
+  );
+});

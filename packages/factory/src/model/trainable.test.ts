@@ -16,6 +16,7 @@ const defaults: Args = {
   freeze_trainable_modules: ['all'],
   freeze_extra_modules: [],
   lora_target: ['all'],
+  use_llama_pro: false,
 };
 const select = (args: Partial<Args>, of = config) => selectTrainable(of, { ...defaults, ...args });
 const tensors = (args: Partial<Args>) => [...select(args).tensors];
@@ -113,6 +114,33 @@ describe('lora', () => {
         message: `lora_target: no module of this model is named ${name}${hint && ` ${hint}`}`,
         remedy: expect.stringContaining('q_proj'),
       }),
+    );
+  });
+});
+
+describe('use_llama_pro', () => {
+  const six = tinyConfig({ num_hidden_layers: 6 });
+
+  test('freeze trains the inserted blocks whole, or their named modules', () => {
+    const args = { use_llama_pro: true, freeze_trainable_layers: 2 };
+    const all = [...expectedTensors(six).keys()].filter((n) => /^model\.layers\.[25]\./.test(n));
+    expect([...select(args, six).tensors]).toEqual(all);
+    expect([...select({ ...args, freeze_trainable_modules: ['mlp'] }, six).tensors]).toEqual(
+      all.filter((n) => n.includes('.mlp.')),
+    );
+  });
+
+  test('lora adapts the targets inside them only', () => {
+    const args = { use_llama_pro: true, freeze_trainable_layers: 3, finetuning_type: 'lora' as const };
+    expect(select({ ...args, lora_target: ['q_proj', 'v_proj'] }, six).loraModules).toEqual(
+      [1, 3, 5].flatMap((i) => ['q', 'v'].map((p) => `model.layers.${i}.self_attn.${p}_proj`)),
+    );
+    expect(select(args, six).loraModules).toHaveLength(21);
+  });
+
+  test('a number that does not divide the layers is an error', () => {
+    expect(() => select({ use_llama_pro: true, freeze_trainable_layers: 4 }, six)).toThrow(
+      expect.objectContaining({ code: 'ARGS_CONFLICT' }),
     );
   });
 });

@@ -5,6 +5,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { FinetuningArgs } from '#factory/records/train-args.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import { expandedLayers } from './llama-pro.ts';
 
 export interface Trainable {
   tensors: Set<string>;
@@ -19,13 +20,20 @@ type Choice = Pick<
   | 'freeze_trainable_modules'
   | 'freeze_extra_modules'
   | 'lora_target'
+  | 'use_llama_pro'
 >;
 
 export function selectTrainable(config: ModelConfig, args: Choice): Trainable {
   const names = [...expectedTensors(config).keys()];
   if (args.finetuning_type === 'full') return { tensors: new Set(names), loraModules: [] };
-  if (args.finetuning_type === 'lora')
-    return { tensors: new Set(), loraModules: loraModules(names, args.lora_target) };
+  if (args.finetuning_type === 'lora') {
+    const modules = loraModules(names, args.lora_target);
+    if (!args.use_llama_pro) return { tensors: new Set(), loraModules: modules };
+    const prefixes = expandedLayers(config.layers, args.freeze_trainable_layers).map(
+      (i) => `model.layers.${i}.`,
+    );
+    return { tensors: new Set(), loraModules: modules.filter((m) => prefixes.some((p) => m.startsWith(p))) };
+  }
   return { tensors: frozenBut(config, names, args), loraModules: [] };
 }
 
@@ -49,6 +57,9 @@ function frozenBut(config: ModelConfig, names: readonly string[], args: Choice):
     });
   const from = n > 0 ? Math.max(0, config.layers - n) : 0;
   const to = n > 0 ? config.layers : Math.min(config.layers, -n);
+  const layers = args.use_llama_pro
+    ? expandedLayers(config.layers, n)
+    : Array.from({ length: to - from }, (_, i) => from + i);
   const tensors = new Set<string>();
   const inLayer = names.filter((name) => name.startsWith('model.layers.0.')).map((name) => name.slice(15));
   const modules = args.freeze_trainable_modules;
@@ -58,7 +69,7 @@ function frozenBut(config: ModelConfig, names: readonly string[], args: Choice):
     throw unknownModule('freeze_trainable_modules', unmatched, [
       ...new Set(inLayer.map((name) => name.split('.')[0])),
     ]);
-  for (let i = from; i < to; i++) {
+  for (const i of layers) {
     const prefix = `model.layers.${i}.`;
     for (const name of names) {
       if (!name.startsWith(prefix)) continue;

@@ -1,6 +1,7 @@
 // In: the model arguments. Out: the base model's folder, config and weights, and its tokenizer. Nothing is computed yet.
 import { join } from 'node:path';
 import { readModelConfig } from '#factory/model/config.ts';
+import type { HubOptions } from '#factory/model/hub.ts';
 import { initialWeights } from '#factory/model/initial-weights.ts';
 import { openModel } from '#factory/model/open-model.ts';
 import { applyRopeScaling } from '#factory/model/rope.ts';
@@ -24,15 +25,22 @@ export interface BaseDeps {
 }
 
 export async function openBase(args: TrainArgs, use: 'train' | 'infer', deps: BaseDeps): Promise<Base> {
-  const { env, note, signal } = deps;
+  const { note } = deps;
   if (args.train_from_scratch) {
     const dir = args.model_name_or_path;
     const config = scaled(await readModelConfig(dir), args, use, note);
     const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
     return { dir, config, weights: initialWeights(config, args.seed), tokenizer, generationConfig: {} };
   }
+  const model = await openModel(args.model_name_or_path, hubOptions(args, deps));
+  for (const text of model.notes) note(text);
+  const tokenizer = await openTokenizer(model.dir, { splitSpecialTokens: args.split_special_tokens });
+  return { ...model, config: scaled(model.config, args, use, note), tokenizer };
+}
+
+export function hubOptions(args: TrainArgs, { env, note, signal }: BaseDeps): HubOptions {
   let shown = -1;
-  const model = await openModel(args.model_name_or_path, {
+  return {
     revision: args.model_revision,
     cacheDir: args.cache_dir ?? defaultCache(env),
     token: args.hf_hub_token ?? env.HF_TOKEN,
@@ -43,10 +51,7 @@ export async function openBase(args: TrainArgs, use: 'train' | 'infer', deps: Ba
       if (percent !== shown) note(`downloading ${file}: ${percent} % of ${(totalBytes / 1e6).toFixed(0)} MB`);
       shown = percent;
     },
-  });
-  for (const text of model.notes) note(text);
-  const tokenizer = await openTokenizer(model.dir, { splitSpecialTokens: args.split_special_tokens });
-  return { ...model, config: scaled(model.config, args, use, note), tokenizer };
+  };
 }
 
 function scaled(

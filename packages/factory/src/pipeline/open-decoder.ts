@@ -8,6 +8,7 @@ import { buildDecoder } from '#factory/model/build-decoder.ts';
 import type { Decoder, LoraOptions } from '#factory/model/decoder.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
 import { initialLora } from '#factory/model/initial-lora.ts';
+import { checkExpanded, expandedLayers } from '#factory/model/llama-pro.ts';
 import type { Quantisation } from '#factory/model/park-weights.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -43,6 +44,14 @@ export async function openDecoder(
 
   const choice =
     use === 'train' ? selectTrainable(config, args) : { tensors: new Set<string>(), loraModules: [] };
+  if (use === 'train' && args.use_llama_pro) {
+    const layers = expandedLayers(config.layers, args.freeze_trainable_layers);
+    const trained = continued
+      ? continued.pairs.map((p) => p.module)
+      : [...choice.tensors, ...choice.loraModules];
+    const doubt = await checkExpanded(source, layers, trained);
+    if (doubt) note(doubt);
+  }
   let lora: LoraOptions | null = null;
   let adapter: OpenedDecoder['adapter'] = null;
   if (continued) {

@@ -50,6 +50,7 @@ export async function prepareRows(
       maskHistory: args.mask_history,
       // Packing joins rows to train on them; to score rows one by one they stay apart.
       packing: use === 'eval' && args.stage === 'sft' ? false : args.packing,
+      neatPacking: args.neat_packing,
       groupRows: args.preprocessing_batch_size,
     };
     const result = await encodeCached(examples, options, args, deps);

@@ -7,7 +7,7 @@ export const IGNORE_INDEX = -100;
 export interface EncodedExample {
   inputIds: Int32Array;
   labels: Int32Array;
-  /** Packed rows only: where each original row starts. Attention and positions may be kept within rows. */
+  /** Rows packed by neat_packing only: where each of them starts. Attention, positions and labels stay within them. */
   starts?: number[];
 }
 

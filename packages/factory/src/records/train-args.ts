@@ -58,6 +58,8 @@ export interface DataArgs {
   max_samples: number | null;
   val_size: number;
   packing: boolean | null;
+  /** Packing without attention from one row to another. */
+  neat_packing: boolean;
   tool_format: string | null;
   default_system: string | null;
   enable_thinking: boolean | null;
@@ -82,6 +84,8 @@ export interface FinetuningArgs {
   loraplus_lr_ratio: number | null;
   loraplus_lr_embedding: number;
   use_rslora: boolean;
+  /** Train (freeze) or adapt (lora) only the blocks that block expansion inserted. */
+  use_llama_pro: boolean;
   create_new_adapter: boolean;
   compute_accuracy: boolean;
   disable_shuffling: boolean;

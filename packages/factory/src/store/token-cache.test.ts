@@ -54,6 +54,22 @@ test('law: any ids and labels come back', async () => {
   await fc.assert(law, { numRuns: 60 });
 });
 
+test('law: the borders inside packed rows come back', async () => {
+  const row = fc.tuple(
+    fc.integer({ min: 0, max: 5 }),
+    fc.option(fc.uniqueArray(fc.nat(9), { minLength: 1 })),
+  );
+  const law = fc.asyncProperty(fc.array(row, { maxLength: 5 }), async (rows) => {
+    const data = dataset(rows.map(([length]) => [Array(length).fill(7), Array(length).fill(7)]));
+    rows.forEach(([, starts], i) => {
+      if (starts) data.examples[i].starts = starts;
+    });
+    await writeTokenCache(dir, data);
+    expect(await readTokenCache(dir, FINGERPRINT)).toEqual({ dataset: data, note: null });
+  });
+  await fc.assert(law, { numRuns: 40 });
+});
+
 test('a miss has no note; a damaged file is a miss with one, for every flipped byte and every length', async () => {
   expect(await readTokenCache(join(dir, 'absent'), FINGERPRINT)).toEqual({ dataset: null, note: null });
   const path = await writeTokenCache(dir, sample);

@@ -4,7 +4,8 @@
 // Layout, little-endian: 8 bytes magic, 32 bytes SHA-256 of all that follows, u32 header length, JSON header (padded
 // with spaces to 4 bytes), then the payload:
 // row lengths (u32 each), ids (u16 where all fit, else u32; padded to 4 bytes), label runs (u32 lengths, masked and
-// labelled in turn over all rows), exceptions (pairs of u32 position and i32 label).
+// labelled in turn over all rows), exceptions (pairs of u32 position and i32 label), and where rows have borders inside
+// (`starts`): u32 counts per row, then the starts.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,6 +22,8 @@ interface Header {
   idBytes: 2 | 4;
   runs: number;
   exceptions: number;
+  /** All starts together; absent where no row has any. */
+  starts?: number;
 }
 
 export interface CacheLookup {
@@ -95,11 +98,16 @@ function encodeDataset({ examples, fingerprint, totals }: EncodedDataset): Uint8
     }
   }
   runs.push(runLength);
+  const hasStarts = examples.some((example) => example.starts !== undefined);
+  const starts = hasStarts ? examples.flatMap((example) => example.starts ?? []) : [];
+  const startCounts = hasStarts ? examples.map((example) => example.starts?.length ?? 0) : [];
   const parts = [
     bytesOf(lengths),
     bytesOf(ids),
     bytesOf(Uint32Array.from(runs)),
     bytesOf(Int32Array.from(exceptions)),
+    bytesOf(Uint32Array.from(startCounts)),
+    bytesOf(Uint32Array.from(starts)),
   ];
   const header: Header = {
     fingerprint,
@@ -109,6 +117,7 @@ function encodeDataset({ examples, fingerprint, totals }: EncodedDataset): Uint8
     idBytes,
     runs: runs.length,
     exceptions: exceptions.length / 2,
+    ...(hasStarts ? { starts: starts.length } : {}),
   };
   const text = Buffer.from(JSON.stringify(header), 'utf8');
   const start = Buffer.alloc(START + Math.ceil(text.length / 4) * 4, 0x20);
@@ -136,7 +145,8 @@ function decodeDataset(bytes: Uint8Array<ArrayBuffer>, fingerprint: string): Enc
   // A copy, because the payload need not be aligned to 4 bytes where the file was read to.
   const words = new Uint8Array(bytes.subarray(START + headerLength)).buffer;
   const idWords = header.idBytes === 2 ? Math.ceil(header.tokens / 2) : header.tokens;
-  const expected = 4 * (header.rows + idWords + header.runs + 2 * header.exceptions);
+  const startWords = header.starts === undefined ? 0 : header.rows + header.starts;
+  const expected = 4 * (header.rows + idWords + header.runs + 2 * header.exceptions + startWords);
   if (words.byteLength !== expected) return `it has ${words.byteLength} bytes of data, not ${expected}`;
 
   let offset = 0;
@@ -158,11 +168,13 @@ function decodeDataset(bytes: Uint8Array<ArrayBuffer>, fingerprint: string): Enc
   const exceptions = take(2 * header.exceptions);
   for (let i = 0; i < exceptions.length; i += 2) labels[exceptions[i]] = exceptions[i + 1];
 
+  const startCounts = startWords > 0 ? take(header.rows) : null;
   const examples: EncodedExample[] = new Array(header.rows);
   let start = 0;
   for (let row = 0; row < header.rows; row++) {
     const end = start + lengths[row];
     examples[row] = { inputIds: ids.subarray(start, end), labels: labels.subarray(start, end) };
+    if (startCounts?.[row]) examples[row].starts = [...take(startCounts[row])];
     start = end;
   }
   return { examples, fingerprint, totals: header.totals };
@@ -171,7 +183,7 @@ function decodeDataset(bytes: Uint8Array<ArrayBuffer>, fingerprint: string): Enc
 function parseHeader(bytes: Uint8Array): Header | null {
   try {
     const header = JSON.parse(Buffer.from(bytes).toString('utf8')) as Header | null;
-    const counts = [header?.rows, header?.tokens, header?.runs, header?.exceptions];
+    const counts = [header?.rows, header?.tokens, header?.runs, header?.exceptions, header?.starts ?? 0];
     const isWhole = counts.every((count) => Number.isSafeInteger(count) && count! >= 0);
     return isWhole && [2, 4].includes(header!.idBytes) && header!.totals ? header : null;
   } catch {

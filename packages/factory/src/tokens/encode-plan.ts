@@ -16,6 +16,8 @@ export interface EncodeOptions {
   maskHistory?: boolean;
   /** null: packing for pt, none for sft. Written as true it takes one id off the cutoff, as LLaMA-Factory does. */
   packing?: boolean | null;
+  /** Packed rows keep their borders, so that no row attends to another (`neat_packing`). */
+  neatPacking?: boolean;
   /** Rows per group (`preprocessing_batch_size`): packs and blocks never cross groups. */
   groupRows?: number;
 }
@@ -31,6 +33,7 @@ export interface EncodePlan {
   trainOnPrompt: boolean;
   maskHistory: boolean;
   packing: boolean;
+  neatPacking: boolean;
   groupRows: number;
 }
 
@@ -80,6 +83,7 @@ export function planEncoding(options: EncodeOptions): EncodePlan {
     trainOnPrompt,
     maskHistory,
     packing: options.packing ?? stage === 'pt',
+    neatPacking: options.neatPacking ?? false,
     groupRows: options.groupRows ?? DEFAULT_GROUP_ROWS,
   };
 }

@@ -199,6 +199,7 @@ describe('laws', () => {
     cutoffLen: fc.integer({ min: 4, max: 200 }),
     maskHistory: fc.boolean(),
     packing: fc.boolean(),
+    neatPacking: fc.boolean(),
     groupRows: fc.integer({ min: 1, max: 5 }),
   });
 
@@ -226,8 +227,13 @@ describe('laws', () => {
         expect(new Set(issues.filter((i) => i.kind === 'dropped').map((i) => i.source.row)).size).toBe(
           dataset.totals.dropped,
         );
-        const starts = dataset.examples.reduce((sum, e) => sum + (e.starts?.length ?? 1), 0);
-        expect(starts).toBe(dataset.totals.used);
+        if (options.packing && options.neatPacking) {
+          const starts = dataset.examples.flatMap((e) => e.starts ?? []);
+          expect(starts).toHaveLength(dataset.totals.used);
+        } else {
+          expect(dataset.examples.every((e) => e.starts === undefined)).toBe(true);
+          if (!options.packing) expect(dataset.examples).toHaveLength(dataset.totals.used);
+        }
         if (options.packing) {
           const plain = encode(examples, { ...options, packing: false, cutoffLen: cutoff }).dataset.totals;
           expect([dataset.totals.tokens, dataset.totals.used]).toEqual([plain.tokens, plain.used]);
@@ -253,6 +259,7 @@ test('the fingerprint is known without encoding and follows everything that chan
     print(examples, { cutoffLen: 65 }),
     print(examples, { maskHistory: true }),
     print(examples, { packing: true }),
+    print(examples, { packing: true, neatPacking: true }),
     print(examples, { template: resolveTemplate({ tokenizer, name: 'vicuna' }) }),
     print(examples, { tokenizer: { ...tokenizer, fingerprint: 'x' } }),
     print(examples),

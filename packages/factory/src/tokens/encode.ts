@@ -51,7 +51,7 @@ export function encodeRows(
         truncated: issues.filter((issue) => issue.kind === 'truncated').length,
         dropped: issues.filter((issue) => issue.kind === 'dropped').length,
         tokens: rows.reduce((sum, row) => sum + row.inputIds.length, 0),
-        labelTokens: rows.reduce((sum, row) => sum + countLabels(row.labels), 0),
+        labelTokens: rows.reduce((sum, row) => sum + countLabels(row.labels, row.starts), 0),
       },
     },
     issues,
@@ -71,6 +71,7 @@ export function encodingFingerprint(examples: Example[], options: EncodeOptions)
     maskHistory: plan.maskHistory,
     packing: plan.packing,
     groupRows: plan.packing ? plan.groupRows : null,
+    ...(plan.packing && plan.neatPacking ? { neatPacking: true } : {}),
   };
   hash.update(`${JSON.stringify(settings)}\n`);
   for (const { prompt, response, system, tools } of examples) {
@@ -93,7 +94,7 @@ function encodeChatRows(examples: Example[], plan: EncodePlan, onProgress?: Enco
     }
     // Groups are counted in input rows, as the original's map batches are.
     if ((i + 1) % plan.groupRows === 0 || i === examples.length - 1) {
-      for (const packed of plan.packing ? packGroup(group, plan.cutoffLen) : group) rows.push(packed);
+      for (const packed of plan.packing ? packGroup(group, plan) : group) rows.push(packed);
       group = [];
     }
     if ((i + 1) % PROGRESS_ROWS === 0 || i === examples.length - 1) onProgress?.(i + 1, examples.length);
@@ -197,31 +198,33 @@ function describeCut(total: number, kept: number, cut: Cut): string {
   return `${total} tokens cut to ${kept}: ${parts.join(', ')}`;
 }
 
-/** Rows joined into packs of at most `capacity` ids. */
-function packGroup(group: EncodedExample[], capacity: number): EncodedExample[] {
+/** Rows joined into packs of at most `cutoffLen` ids. */
+function packGroup(group: EncodedExample[], { cutoffLen, neatPacking }: EncodePlan): EncodedExample[] {
   const packs = packRows(
     group.map((row) => row.inputIds.length),
-    capacity,
+    cutoffLen,
   );
   return packs.map((pack) => {
     const members = pack.map((i) => group[i] as EncodedExample);
     const length = members.reduce((sum, row) => sum + row.inputIds.length, 0);
-    const out = { inputIds: new Int32Array(length), labels: new Int32Array(length), starts: [] as number[] };
+    const out: EncodedExample = { inputIds: new Int32Array(length), labels: new Int32Array(length) };
+    const starts: number[] = [];
     let at = 0;
     for (const row of members) {
       out.inputIds.set(row.inputIds, at);
       out.labels.set(row.labels, at);
-      out.starts.push(at);
+      starts.push(at);
       at += row.inputIds.length;
     }
-    return out;
+    return neatPacking ? { ...out, starts } : out;
   });
 }
 
-/** Labels that carry loss: label i is predicted from ids before it, so the first one never counts. */
-function countLabels(labels: Int32Array): number {
+/** Labels that carry loss: label i is predicted from ids before it, so the first one of a row never counts. */
+function countLabels(labels: Int32Array, starts: readonly number[] = []): number {
   let count = 0;
   for (let i = 1; i < labels.length; i++) if (labels[i] !== IGNORE_INDEX) count++;
+  for (const start of starts) if (start > 0 && labels[start] !== IGNORE_INDEX) count--;
   return count;
 }
 

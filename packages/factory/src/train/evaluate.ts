@@ -38,7 +38,7 @@ export async function evaluateRows(
     const { nll, hits } = await decoder.head.evaluate(h, batch.targets, wantAccuracy);
     for (const value of nll) nllSum += value;
     labels += nll.length;
-    for (let row = 0; hits && row < batch.rows; row++) {
+    for (let row = 0; hits && row + 1 < batch.labelStart.length; row++) {
       const [from, to] = [batch.labelStart[row], batch.labelStart[row + 1]];
       if (to === from) continue;
       accuracySum += hits.subarray(from, to).reduce((a, b) => a + b, 0) / (to - from);

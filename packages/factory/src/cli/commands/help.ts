@@ -2,6 +2,9 @@
 import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
+/** Commands with a page of their own. */
+const PAGES = ['train', 'generate', 'expand'];
+
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
   if (more.length > 0) {
@@ -16,12 +19,13 @@ export async function help({ words, terminal, json }: CommandContext): Promise<n
 }
 
 async function page(topic: string | undefined, json: boolean): Promise<string> {
-  if (topic === undefined || (topic !== 'train' && topic !== 'generate' && Object.hasOwn(COMMANDS, topic))) {
+  if (topic === undefined || (!PAGES.includes(topic) && Object.hasOwn(COMMANDS, topic))) {
     return json ? `${JSON.stringify({ commands: COMMANDS })}\n` : overview(topic);
   }
   const pages = await import('../help-pages.ts');
   if (topic === 'train') return json ? pages.trainJson() : pages.trainPage();
   if (topic === 'generate') return json ? pages.generateJson() : pages.generatePage();
+  if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
   return pages.keyPage(topic, json);
 }
 
