@@ -2,7 +2,7 @@
 // equal ones merged. Which operations a graph becomes is up to the rules.
 import { invariant } from '../errors.ts';
 import type { Dim } from '../graph/dim.ts';
-import type { Node } from '../graph/node.ts';
+import { isOp, type Node } from '../graph/node.ts';
 import type { Op, OpAttrs } from '../graph/op.ts';
 import type { OnnxConstant, OnnxNode } from './proto.ts';
 
@@ -16,9 +16,11 @@ export class Emitter {
   readonly #emitted = new Map<string, string>();
   readonly #names = new Map<number, string>();
   readonly #users = new Map<number, number>();
+  readonly #sigmoidOf: ReadonlySet<number>;
   #next = 0;
 
   constructor(order: Node[], outputs: Iterable<Node>) {
+    this.#sigmoidOf = new Set(order.flatMap((node) => (isOp(node, 'sigmoid') ? [node.inputs[0].id] : [])));
     for (const node of order)
       for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
     // An output counts as a user twice over, so that it is never folded into another kernel.
@@ -37,6 +39,11 @@ export class Emitter {
 
   usedOnce(node: Node): boolean {
     return this.#users.get(node.id) === 1;
+  }
+
+  /** The graph needs the sigmoid of `node` anyway, as the gradient of SiLU does. */
+  hasSigmoid(node: Node): boolean {
+    return this.#sigmoidOf.has(node.id);
   }
 
   /** Emits a node, or returns the value of an equal one that was emitted before. */

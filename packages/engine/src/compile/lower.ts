@@ -80,7 +80,10 @@ const lowerRules: LowerRules = {
   log: direct('Log'),
   sqrt: direct('Sqrt'),
   sigmoid: direct('Sigmoid'),
-  silu: (e, _node, inputs) => e.emit('QuickGelu', inputs, { alpha: { float: 1 } }, MS),
+  silu: (e, node, [x]) =>
+    e.hasSigmoid(node.inputs[0])
+      ? e.emit('Mul', [x, e.emit('Sigmoid', [x])])
+      : e.emit('QuickGelu', [x], { alpha: { float: 1 } }, MS),
   tanh: direct('Tanh'),
   gelu_tanh: (e, _node, inputs) => e.emit('FastGelu', inputs, {}, MS),
   cast: (e, _node, inputs, { to }) =>

@@ -59,8 +59,7 @@ export const vjpRules: VjpRules = {
   // With s = sigmoid(x) and y = x s: y' = s + y (1 - s) = s + y - y s.
   silu: (node, dy) => {
     const s = b.sigmoid(node.inputs[0]);
-    const y = b.mul(node.inputs[0], s);
-    return [b.mul(dy, b.add(s, b.mul(y, b.sub(1, s))))];
+    return [b.mul(dy, b.add(s, b.mul(node, b.sub(1, s))))];
   },
   tanh: (node, dy) => [b.mul(dy, b.sub(1, b.mul(node, node)))],
   // With t = tanh(u) and u = k (x + a x³): y' = (1 + t) / 2 + x (1 - t²) k (1 + 3 a x²) / 2.

@@ -331,6 +331,7 @@ export class Decoder {
     let x = this.#embedBatch(batch);
     const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
     let left = options.residualBytes;
+    let before: Executable | null = null;
     try {
       for (let i = 0; i < this.layers.length; i++) {
         if (i < this.#firstTrained) {
@@ -341,6 +342,8 @@ export class Decoder {
         const policy: ResidualPolicy =
           left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
         const { forward } = await this.#training(i, policy, batch);
+        if (before && before !== forward) await this.#shrinkLarge(batch, before);
+        before = forward;
         // After the last layer comes the backward pass, which begins with it.
         const next = i + 1 < this.layers.length ? i + 1 : null;
         const feeds = { ...this.#layerFeeds(i, tape), x };
@@ -350,7 +353,7 @@ export class Decoder {
         x = y;
         tape.top = x;
       }
-      await this.#shrinkAfter(batch, 'forward');
+      if (before) await this.#shrinkLarge(batch, before);
       return { h: await this.normed(x, batch.labelIndex), tape };
     } catch (error) {
       this.release(tape);
@@ -374,9 +377,12 @@ export class Decoder {
       await this.#collect(fromHead, new Map([['norm.weight', this.#trainedNorm]]));
       let dy = fromHead.d_x;
       tape.top.dispose();
+      let before: Executable | null = null;
       for (let entry = tape.entries.pop(); entry; entry = tape.entries.pop()) {
         const { layer, x, residuals, policy } = entry;
-        const run = (await this.#training(layer, policy, batch)).backward;
+        const run: Executable = (await this.#training(layer, policy, batch)).backward;
+        if (before && before !== run) await this.#shrinkLarge(batch, before);
+        before = run;
         const feeds = { ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
         for (const t of [dy, x, ...Object.values(residuals)]) t.dispose();
@@ -384,7 +390,7 @@ export class Decoder {
         dy = out.d_x;
         if (!dy) break;
       }
-      await this.#shrinkAfter(batch, 'backward');
+      if (before) await this.#shrinkLarge(batch, before);
       if (this.#trainedEmbedding && dy)
         await this.#scatterEmbedding(batch.ids, dy, this.#trainedEmbedding.gradient);
       dy?.dispose();
@@ -416,11 +422,10 @@ export class Decoder {
     }
   }
 
-  /** Scratch of the forward graphs must not stand beside that of the backward graphs when a batch is large. */
-  async #shrinkAfter(batch: PackedBatch, pass: 'forward' | 'backward'): Promise<void> {
+  /** Scratch of one graph must not stand beside that of the next when a batch is large. */
+  async #shrinkLarge(batch: PackedBatch, executable: Executable): Promise<void> {
     if (residualBytes(this.layers[0].spec, batch.ids.length) < SHRINK_BYTES) return;
-    for (const [key, executable] of this.#executables)
-      if (key.startsWith(pass)) await (await executable).shrink();
+    await executable.shrink();
   }
 
   /** Frees what a forward pass kept. Safe to call twice. */
@@ -469,6 +474,14 @@ function layerTensors(i: number, spec: LayerSpec, { weights, parked }: BaseTenso
     else own.resident.set(name, weights.get(layerName(i, name)) as StoredWeight);
   }
   return own;
+}
+
+/** What the backward graph of one layer holds at most besides inputs and outputs, nearly: copies of the MLP's rows and of
+ * the attention scores. */
+export function scratchBytes(spec: LayerSpec, batch: Pick<PackedBatch, 'ids' | 'rows' | 'width'>): number {
+  const mlp = 6 * batch.ids.length * spec.projections['mlp.down_proj'].inFeatures;
+  const scores = 5 * batch.rows * spec.heads * batch.width * batch.width;
+  return 4 * (mlp + scores);
 }
 
 function layerSpecOf(

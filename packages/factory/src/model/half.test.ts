@@ -105,7 +105,20 @@ describe('16-bit floats', () => {
     });
     expect(bf16ToF16Checked(f32ToBf16(Float32Array.of(1e-8, NaN, Infinity, 7e4)))).toMatchObject({
       overflowed: 1,
+      notFinite: 2,
     });
+  });
+
+  it('bf16 to f16 in place and at odd places gives the same', () => {
+    const expected = bf16ToF16Checked(ALL);
+    const inPlace = ALL.slice();
+    expect(bf16ToF16Checked(inPlace, inPlace)).toEqual(expected);
+    const shifted = new Uint16Array(ALL.length + 1);
+    shifted.set(ALL, 1);
+    expect([...bf16ToF16Checked(shifted.subarray(1)).data]).toEqual([...expected.data]);
+    expect([...bf16ToF16Checked(ALL.subarray(0, 40_001)).data]).toEqual([
+      ...expected.data.subarray(0, 40_001),
+    ]);
   });
 
   it('write into the array they are given', () => {

@@ -9,6 +9,8 @@ export interface CheckedHalf {
   overflowed: number;
   /** Largest |before - after| over the values that stayed finite. */
   maxAbsError: number;
+  /** Values that were infinite or NaN before. */
+  notFinite: number;
 }
 
 /** What each bf16 pattern becomes, and its error; made on first use. */
@@ -44,27 +46,45 @@ export function f32ToBf16(from: Float32Array, into = new Uint16Array(from.length
   return into;
 }
 
-/** f16 has 3 more bits of precision than bf16 but ends at 65,504 and below 6e-8: says what did not fit. */
-export function bf16ToF16Checked(from: Uint16Array, into = new Uint16Array(from.length)): CheckedHalf {
+/**
+ * f16 has 3 more bits of precision than bf16 but ends at 65,504 and below 6e-8: says what did not fit. `into` may be `from`
+ * itself. Two values at a time, since nearly all weights are normal in both types.
+ */
+export function bf16ToF16Checked(
+  from: Uint16Array,
+  into: Uint16Array = new Uint16Array(from.length),
+): CheckedHalf {
   invariant(into.length === from.length, `bf16ToF16Checked: ${from.length} values into ${into.length}`);
   bf16Table ??= makeBf16Table();
   const { patterns, errors } = bf16Table;
   let overflowed = 0;
   let maxAbsError = 0;
-  for (let i = 0; i < from.length; i++) {
+  let notFinite = 0;
+  const one = (i: number) => {
     const x = from[i];
-    const magnitude = x & 0x7fff;
-    if (magnitude >= 0x3880 && magnitude < 0x4780) {
-      // Normal in both types: exact, only the exponent is rebiased from 127 to 15.
-      into[i] = (x & 0x8000) | ((magnitude << 3) - (112 << 10));
-      continue;
-    }
     into[i] = patterns[x];
     const error = errors[x];
-    if (error === Infinity) overflowed++;
+    if ((x & 0x7f80) === 0x7f80) notFinite++;
+    else if (error === Infinity) overflowed++;
     else if (error > maxAbsError) maxAbsError = error;
+  };
+  const aligned = from.byteOffset % 4 === 0 && into.byteOffset % 4 === 0;
+  const pairs = aligned ? from.length >>> 1 : 0;
+  const source = aligned ? new Int32Array(from.buffer, from.byteOffset, pairs) : new Int32Array(0);
+  const target = aligned ? new Int32Array(into.buffer, into.byteOffset, pairs) : source;
+  for (let i = 0; i < pairs; i++) {
+    const x = source[i];
+    const magnitudes = x & 0x7fff7fff;
+    // From 0x3880 to 0x477f a value is normal in both types: exact, only the exponent is rebiased from 127 to 15.
+    if (((magnitudes & 0xffff) - 0x3880) >>> 0 < 0xf00 && ((magnitudes >>> 16) - 0x3880) >>> 0 < 0xf00) {
+      target[i] = (x & 0x80008000) | ((magnitudes - 0x38003800) << 3);
+    } else {
+      one(2 * i);
+      one(2 * i + 1);
+    }
   }
-  return { data: into, overflowed, maxAbsError };
+  for (let i = 2 * pairs; i < from.length; i++) one(i);
+  return { data: into, overflowed, maxAbsError, notFinite };
 }
 
 export function f32ToF16Checked(from: Float32Array, into = new Uint16Array(from.length)): CheckedHalf {
@@ -72,13 +92,15 @@ export function f32ToF16Checked(from: Float32Array, into = new Uint16Array(from.
   const after = halves(into);
   let overflowed = 0;
   let maxAbsError = 0;
+  let notFinite = 0;
   for (let i = 0; i < from.length; i++) {
     const error = Math.abs(from[i] - after[i]);
-    // Infinity and NaN that were there before give NaN here, which is neither.
+    // Infinity and NaN that were there before give NaN here.
     if (error === Infinity) overflowed++;
     else if (error > maxAbsError) maxAbsError = error;
+    else if (Number.isNaN(error)) notFinite++;
   }
-  return { data: into, overflowed, maxAbsError };
+  return { data: into, overflowed, maxAbsError, notFinite };
 }
 
 function makeBf16Table(): { patterns: Uint16Array; errors: Float32Array } {

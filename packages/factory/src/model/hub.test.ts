@@ -215,7 +215,8 @@ describe('a model from the hub', () => {
     expect(ranges[0]).toBeUndefined();
     const starts = ranges.slice(1).map((range) => Number(/bytes=(\d+)-/.exec(range!)![1]));
     expect(starts[0]).toBeGreaterThan(0);
-    expect(starts[1]).toBeGreaterThan(starts[0]);
+    // What is on its way when a connection breaks may be lost with it.
+    expect(starts[1]).toBeGreaterThanOrEqual(starts[0]);
   });
 
   it('continues in a later call what an interrupted one left', async () => {

@@ -17,7 +17,10 @@ function sourceOf(tensors: WeightTensor[]): WeightSource {
   const byName = new Map(tensors.map((t) => [t.name, t]));
   return {
     tensors: new Map(tensors.map(({ name, dtype, shape }) => [name, { dtype, shape, file: 'memory' }])),
-    read: async (name) => byName.get(name) as WeightTensor,
+    read: async (name) => {
+      const tensor = byName.get(name) as WeightTensor;
+      return { ...tensor, data: tensor.data.slice() };
+    },
     close: async () => {},
   };
 }

@@ -16,7 +16,7 @@ export interface LoadOptions {
   edit?(name: string, values: Float32Array): boolean;
 }
 
-/** Reads tensors `names` one at a time, so that at most one is held twice. */
+/** Reads tensors `names` one at a time, the next while one is converted; 16-bit types are converted in place. */
 export async function loadWeights(
   source: WeightSource,
   names: Iterable<string>,
@@ -25,9 +25,17 @@ export async function loadWeights(
   const all = [...names];
   const weights = new Map<string, StoredWeight>();
   const widened: string[] = [];
+  const read = (i: number) => {
+    const reading = i < all.length ? source.read(all[i]) : null;
+    // What goes wrong is thrown where the tensor is used.
+    reading?.catch(() => {});
+    return reading;
+  };
+  let upcoming = read(0);
   for (const [i, name] of all.entries()) {
-    const tensor = await source.read(name);
-    const stored = toStored(tensor, options);
+    const tensor = (await upcoming) as WeightTensor;
+    upcoming = read(i + 1);
+    const stored = await toStored(tensor, options, () => source.read(name));
     if (stored.widened) widened.push(name);
     weights.set(name, stored.weight);
     options.onProgress?.(i + 1, all.length);
@@ -39,16 +47,18 @@ export async function loadWeights(
   return weights;
 }
 
-export function toStored(
+/** `again` reads the tensor once more: bf16 is converted in place, and a value beyond f16 asks for the original. */
+export async function toStored(
   tensor: WeightTensor,
   options: Pick<LoadOptions, 'isTrained' | 'halfStorage' | 'edit'>,
-): { weight: StoredWeight; widened: boolean } {
+  again: () => Promise<WeightTensor>,
+): Promise<{ weight: StoredWeight; widened: boolean }> {
   const { name, shape, dtype, data } = tensor;
   const f32 = (values: Float32Array, widened = false) => ({
     weight: { shape, dtype: 'f32' as const, data: values },
     widened,
   });
-  const f16 = (values: Uint16Array) => ({
+  const f16 = (values: Uint16Array<ArrayBufferLike>) => ({
     weight: { shape, dtype: 'f16' as const, data: values },
     widened: false,
   });
@@ -60,8 +70,11 @@ export function toStored(
   if (dtype === 'F16') return f16(finiteHalves(name, data as Uint16Array));
   if (dtype === 'F32' && !options.halfStorage) return f32(toFloat32(tensor));
   const half =
-    dtype === 'F32' ? f32ToF16Checked(data as Float32Array) : bf16ToF16Checked(data as Uint16Array);
-  return half.overflowed > 0 ? f32(toFloat32(tensor), true) : f16(finiteHalves(name, half.data));
+    dtype === 'F32'
+      ? f32ToF16Checked(data as Float32Array)
+      : bf16ToF16Checked(data as Uint16Array, data as Uint16Array);
+  if (half.notFinite === 0 && half.overflowed === 0) return f16(half.data);
+  return f32(toFloat32(dtype === 'F32' ? tensor : await again()), true);
 }
 
 /** The values of a checkpoint tensor as float32; NaN or infinity is refused, because training on it cannot work. */

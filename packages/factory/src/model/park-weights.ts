@@ -33,7 +33,10 @@ export async function parkWeights(
     if (!name.startsWith('model.layers.') || shape.length !== 2 || options.isTrained(name)) continue;
     const tensor = await source.read(name);
     const { quantisation } = options;
-    parked.set(name, quantisation ? quantised(tensor, quantisation) : streamed(tensor, source, options));
+    parked.set(
+      name,
+      quantisation ? quantised(tensor, quantisation) : await streamed(tensor, source, options),
+    );
   }
   if (options.quantisation) {
     const bytes = [...parked.values()].reduce((n, { restBytes }) => n + restBytes, 0);
@@ -86,9 +89,13 @@ function finiteValues({ name, dtype, data }: WeightTensor): ReadValues {
 }
 
 /** Read once now, so that what is wrong shows before training and the form is that of a resident tensor. */
-function streamed(tensor: WeightTensor, source: WeightSource, options: ParkOptions): ParkedWeight {
+async function streamed(
+  tensor: WeightTensor,
+  source: WeightSource,
+  options: ParkOptions,
+): Promise<ParkedWeight> {
   const { name, shape } = tensor;
-  const { dtype } = toStored(tensor, options).weight;
+  const { dtype } = (await toStored(tensor, options, () => source.read(name))).weight;
   const { readInto } = source;
   const isAsStored = (tensor.dtype === 'F32') === (dtype === 'f32') && tensor.dtype !== 'BF16';
   const isHalf = tensor.dtype === 'BF16' && dtype === 'f16';
@@ -100,7 +107,8 @@ function streamed(tensor: WeightTensor, source: WeightSource, options: ParkOptio
       if (readInto && (isAsStored || isHalf)) {
         await readInto(name, new Uint8Array(into.buffer as ArrayBuffer, into.byteOffset, into.byteLength));
         if (isHalf) bf16ToF16Checked(into as Uint16Array<ArrayBuffer>, into as Uint16Array<ArrayBuffer>);
-      } else into.set(toStored(await source.read(name), options).weight.data);
+      } else
+        into.set((await toStored(await source.read(name), options, () => source.read(name))).weight.data);
     },
   };
 }

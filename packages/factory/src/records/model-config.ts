@@ -116,6 +116,7 @@ export interface WeightTensor {
 export interface WeightSource {
   /** All tensor names with dtype and shape. */
   readonly tensors: ReadonlyMap<string, { dtype: WeightTensor['dtype']; shape: number[]; file: string }>;
+  /** Memory of its own at every call, which the caller may change. */
   read(name: string): Promise<WeightTensor>;
   /** The bytes of a tensor as they are stored, into memory of the caller's; where the source has them on disk. */
   readInto?(name: string, bytes: Uint8Array): Promise<void>;

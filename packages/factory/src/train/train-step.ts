@@ -1,7 +1,7 @@
 // In: micro batches of one optimiser step. Out: gradients summed into the decoder's parameters, and the step's loss. The
 // loss is the mean over the label tokens of the whole accumulated batch, as in LLaMA-Factory and Hugging Face's Trainer.
 
-import type { Decoder } from '#factory/model/decoder.ts';
+import { type Decoder, scratchBytes } from '#factory/model/decoder.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 
@@ -13,6 +13,7 @@ export interface StepResult {
 }
 
 export interface StepOptions {
+  /** Room for the residuals of a micro batch and the scratch of one layer together. */
   residualBytes: number;
   /** Names the step, so that dropout masks can be made again: seed and step number. */
   dropoutKey: string;
@@ -32,7 +33,7 @@ export async function trainStep(
     tokens += batch.ids.length;
     if (batch.targets.length === 0) continue;
     const { h, tape } = await decoder.forwardTraining(batch, {
-      residualBytes,
+      residualBytes: residualBytes - scratchBytes(decoder.layers[0].spec, batch),
       dropoutKey: `${dropoutKey}/${i}`,
     });
     try {
