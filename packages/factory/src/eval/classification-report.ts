@@ -3,7 +3,7 @@
 import { invariant } from '#factory/errors.ts';
 import type { ClassificationReport, MetricValue, PredictionRow } from '#factory/records/scorecard.ts';
 import { aggregate } from './metrics/aggregate.ts';
-import { confusionOf } from './metrics/confusion.ts';
+import { confusionCounts, tallyOf } from './metrics/confusion.ts';
 import { classify, type LabelOptions } from './metrics/labels.ts';
 import { METRICS } from './metrics/registry.ts';
 
@@ -22,7 +22,7 @@ export function classificationReport(
     values('f1_per_class'),
   ];
   const classes = classify('accuracy', rows, options);
-  const { counts, support, size } = confusionOf(
+  const { support } = tallyOf(
     classes,
     rows.map((_, i) => i),
   );
@@ -39,6 +39,6 @@ export function classificationReport(
       recall: recall[i],
       f1: f1[i],
     })),
-    confusion: options.labels.map((_, i) => Array.from(counts.subarray(i * size, (i + 1) * size))),
+    confusion: confusionCounts(classes),
   };
 }

@@ -83,13 +83,16 @@ function intervalsOf(
   const resampled = prepared.filter(
     (part, i) => Number.isFinite(values[i]) && !(part.proportion && independent),
   );
-  const estimates = new Map(
-    bootstrapIntervals(
-      resampled.map((part) => part.value),
-      units,
-      settings,
-    ).map((interval, i) => [resampled[i], interval]),
-  );
+  // One pass over a resample serves all parts that come from it.
+  const pass = resampled[0]?.shared?.compute;
+  const shared = pass !== undefined && resampled.every((part) => part.shared?.compute === pass);
+  const joint = (some: ArrayLike<number>): ArrayLike<number> => {
+    if (!shared) return resampled.map((part) => part.value(some));
+    const found = pass(some);
+    return resampled.map((part) => found[part.shared!.index]);
+  };
+  const intervals = bootstrapIntervals(joint, resampled.length, units, settings);
+  const estimates = new Map(resampled.map((part, i) => [part, intervals[i]]));
   return prepared.map((part, i) => {
     if (part.proportion && independent)
       return wilsonInterval(part.proportion.hits, part.proportion.trials, level);

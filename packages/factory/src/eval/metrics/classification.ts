@@ -6,14 +6,12 @@ import {
   type Average,
   averageOf,
   balancedAccuracyOf,
-  type Confusion,
-  confusionOf,
   type Figure,
   figureOf,
-  figureOfOne,
-  hitsOf,
   kappaOf,
   mccOf,
+  type Tally,
+  tallyOf,
 } from './confusion.ts';
 import {
   badOption,
@@ -69,7 +67,7 @@ const fromCounts = (
   range: readonly [number, number],
   summary: string,
   source: string,
-  value: (confusion: Confusion) => number,
+  value: (tally: Tally) => number,
   undefinedWhen?: string,
 ): MetricDefinition =>
   defineMetric({
@@ -81,7 +79,7 @@ const fromCounts = (
     options: labelled,
     prepare(rows, options) {
       const classes = classify(name, rows, options);
-      return { value: (some) => value(confusionOf(classes, some)), invalid: classes.invalid, undefinedWhen };
+      return { value: (some) => value(tallyOf(classes, some)), invalid: classes.invalid, undefinedWhen };
     },
   });
 
@@ -98,13 +96,7 @@ const averaged = (figure: Figure, average: Average): MetricDefinition => {
       const classes = classify(name, rows, options);
       return {
         value: (some) =>
-          averageOf(
-            figure,
-            average,
-            confusionOf(classes, some),
-            classes.labels.length,
-            options.zero_division,
-          ),
+          averageOf(figure, average, tallyOf(classes, some), classes.labels.length, options.zero_division),
         invalid: classes.invalid,
         undefinedWhen: 'no declared label has a defined figure',
       };
@@ -130,11 +122,11 @@ const f1WithInvalid = defineMetric({
     const classes = classify('f1_macro@invalid-as-class', rows, options);
     return {
       value(some) {
-        const confusion = confusionOf(classes, some);
+        const tally = tallyOf(classes, some);
         let [total, seen] = [0, 0];
-        for (let label = 0; label < confusion.size; label++) {
-          if (confusion.support[label] + confusion.called[label] === 0) continue;
-          total += figureOf('f1', confusion, label, options.zero_division);
+        for (let label = 0; label < tally.size; label++) {
+          if (tally.support[label] + tally.called[label] === 0) continue;
+          total += figureOf('f1', tally, label, options.zero_division);
           seen++;
         }
         return total / seen;
@@ -155,16 +147,21 @@ const perClass = (figure: Figure): MetricDefinition => {
     options: divided,
     prepare(rows, options) {
       const classes = classify(name, rows, options);
-      const whole = confusionOf(
+      const whole = tallyOf(
         classes,
         rows.map((_, i) => i),
       );
-      return classes.labels.map((part, label): PreparedMetric => {
-        const trials = figure === 'precision' ? whole.called[label] : whole.support[label];
+      const compute = (some: ArrayLike<number>): number[] => {
+        const tally = tallyOf(classes, some);
+        return classes.labels.map((_, label) => figureOf(figure, tally, label, options.zero_division));
+      };
+      return classes.labels.map((part, index): PreparedMetric => {
+        const trials = figure === 'precision' ? whole.called[index] : whole.support[index];
         return {
           part,
-          value: (some) => figureOfOne(figure, classes, label, some, options.zero_division),
-          ...(figure !== 'f1' && trials > 0 ? { proportion: { hits: hitsOf(whole, label), trials } } : {}),
+          value: (some) => compute(some)[index],
+          shared: { compute, index },
+          ...(figure !== 'f1' && trials > 0 ? { proportion: { hits: whole.hits[index], trials } } : {}),
           invalid: classes.invalid,
           undefinedWhen: `no row has or gets the label ${part}`,
         };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { FactoryError } from '#factory/errors.ts';
 import type { MetricName } from '#factory/records/metric-names.ts';
 import type { MetricDirection, PredictionRow } from '#factory/records/scorecard.ts';
-import type { Statistic } from '../statistics/bootstrap.ts';
+import type { JointStatistic, Statistic } from '../statistics/bootstrap.ts';
 
 /** What some metrics need from outside. All of it is passed in, none of it is looked up. */
 export interface MetricPorts {
@@ -26,6 +26,8 @@ export interface PreparedMetric {
   /** A whole name instead, where the metric's own one has a place holder (`pass@5`). */
   named?: string;
   value: Statistic;
+  /** Where several values come from one pass over the rows: the pass, and which of its values this is. */
+  shared?: { compute: JointStatistic; index: number };
   /** One value per row, where `value` is their mean. Paired tests use it. */
   perItem?: readonly number[];
   /** Where the value is a share of independent trials, it has Wilson's interval. */

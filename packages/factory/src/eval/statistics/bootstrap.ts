@@ -10,6 +10,9 @@ import { quantile } from './quantile.ts';
 /** The statistic over these rows, a row as often as it is drawn; NaN where it is not defined. */
 export type Statistic = (rows: ArrayLike<number>) => number;
 
+/** Several statistics of the same rows. */
+export type JointStatistic = (rows: ArrayLike<number>) => ArrayLike<number>;
+
 export interface BootstrapSettings {
   level: number;
   resamples: number;
@@ -39,21 +42,26 @@ export function bootstrapInterval(
   units: readonly (readonly number[])[],
   settings: BootstrapSettings,
 ): Interval | null {
-  return bootstrapIntervals([statistic], units, settings)[0];
+  return bootstrapIntervals((rows) => [statistic(rows)], 1, units, settings)[0];
 }
 
-/** Of several statistics, all over the same resamples. */
+/** Of `count` statistics, all over the same resamples. */
 export function bootstrapIntervals(
-  statistics: readonly Statistic[],
+  joint: JointStatistic,
+  count: number,
   units: readonly (readonly number[])[],
   settings: BootstrapSettings,
 ): (Interval | null)[] {
-  if (units.length < 2 || statistics.length === 0) return statistics.map(() => null);
-  return replicatesOf(statistics, units, settings).map((replicates, i) => {
-    if (replicates.length * 2 < settings.resamples) return null;
-    if (settings.method === 'percentile') return percentileInterval(replicates, settings.level);
-    const observed = statistics[i](units.flat());
-    return bcaInterval(replicates, observed, jackknife(statistics[i], units), settings.level);
+  if (units.length < 2 || count === 0) return new Array<null>(count).fill(null);
+  const replicates = replicatesOf(joint, count, units, settings);
+  const isBca = settings.method === 'bca';
+  const observed = isBca ? joint(units.flat()) : [];
+  const leftOut = isBca ? units.map((_, out) => joint(units.filter((_, i) => i !== out).flat())) : [];
+  return replicates.map((values, s) => {
+    if (values.length * 2 < settings.resamples) return null;
+    if (!isBca) return percentileInterval(values, settings.level);
+    const jackknife = Float64Array.from(leftOut, (without) => without[s]);
+    return bcaInterval(values, observed[s], jackknife, settings.level);
   });
 }
 
@@ -63,23 +71,25 @@ export function bootstrapReplicates(
   units: readonly (readonly number[])[],
   settings: Pick<BootstrapSettings, 'resamples' | 'seed'>,
 ): Float64Array {
-  return replicatesOf([statistic], units, settings)[0];
+  return replicatesOf((rows) => [statistic(rows)], 1, units, settings)[0];
 }
 
 function replicatesOf(
-  statistics: readonly Statistic[],
+  joint: JointStatistic,
+  count: number,
   units: readonly (readonly number[])[],
   { resamples, seed }: Pick<BootstrapSettings, 'resamples' | 'seed'>,
 ): Float64Array[] {
   const random = seededRandom(`bootstrap/${seed}`);
-  const values = statistics.map(() => new Float64Array(resamples));
+  const values = Array.from({ length: count }, () => new Float64Array(resamples));
   const single = units.every((unit) => unit.length === 1);
   const drawn = new Uint32Array(units.length);
   for (let i = 0; i < resamples; i++) {
     let rows: ArrayLike<number> = drawn;
     if (single) for (let j = 0; j < drawn.length; j++) drawn[j] = units[random.int(units.length)][0];
     else rows = Array.from(units, () => units[random.int(units.length)]).flat();
-    for (let s = 0; s < statistics.length; s++) values[s][i] = statistics[s](rows);
+    const found = joint(rows);
+    for (let s = 0; s < count; s++) values[s][i] = found[s];
   }
   return values.map((all) => all.filter((value) => !Number.isNaN(value)).sort());
 }
@@ -122,10 +132,6 @@ export function bcaInterval(
   const [low, high] = [share(-z), share(z)];
   if (!Number.isFinite(low) || !Number.isFinite(high)) return percentileInterval(sorted, level);
   return { low: quantile(sorted, low), high: quantile(sorted, high), level, method: 'bootstrap-bca' };
-}
-
-function jackknife(statistic: Statistic, units: readonly (readonly number[])[]): Float64Array {
-  return Float64Array.from(units, (_, out) => statistic(units.filter((_, i) => i !== out).flat()));
 }
 
 /**
