@@ -6,6 +6,7 @@ import { Decoder, type LoraOptions } from './decoder.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
 import { parkWeights, type Quantisation } from './park-weights.ts';
+import type { ValueHead } from './value-head.ts';
 
 export interface BuildOptions {
   backend: Backend;
@@ -13,6 +14,7 @@ export interface BuildOptions {
   source: WeightSource;
   trained: ReadonlySet<string>;
   lora: LoraOptions | null;
+  valueHead?: ValueHead | null;
   halfStorage: boolean;
   /** How frozen layers rest; as plain values where neither is set. */
   quantisation?: Quantisation | null;
@@ -24,7 +26,7 @@ export interface BuildOptions {
 
 export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
   const { backend, config, source, trained, lora, halfStorage, edit, onProgress, onNote } = options;
-  const { quantisation = null, stream = false } = options;
+  const { quantisation = null, stream = false, valueHead } = options;
   const isTrained = (name: string) => trained.has(name);
   const names = [...expectedTensors(config).keys()];
   const parked = await parkWeights(source, names, { isTrained, halfStorage, quantisation, stream, onNote });
@@ -36,5 +38,5 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
     onProgress,
     onNote,
   });
-  return new Decoder({ backend, config, weights, parked, readsAhead: stream, lora, trained });
+  return new Decoder({ backend, config, weights, parked, readsAhead: stream, lora, trained, valueHead });
 }

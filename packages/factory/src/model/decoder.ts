@@ -24,6 +24,7 @@ import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { addInto, makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { layerRopes, type RopeConfig, ropeTables } from './rope.ts';
+import type { ValueHead } from './value-head.ts';
 
 export interface LoraOptions {
   rank: number;
@@ -45,6 +46,8 @@ export interface DecoderOptions {
   lora: LoraOptions | null;
   /** Names of base tensors that are trained. */
   trained: ReadonlySet<string>;
+  /** Scores rows, for reward models; trained with the rest. */
+  valueHead?: ValueHead | null;
 }
 
 interface Layer {
@@ -87,6 +90,7 @@ const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
 export class Decoder {
   readonly config: ModelConfig;
   readonly head: OutputHead;
+  readonly valueHead: ValueHead | null;
   /** All trained parameters, in a stable order. */
   readonly parameters: readonly Parameter[];
   readonly backend: Backend;
@@ -103,7 +107,9 @@ export class Decoder {
   readonly #firstTrained: number;
   readonly #executables = new Map<string, Promise<Executable>>();
 
-  constructor({ backend, config, weights, parked = new Map(), readsAhead, lora, trained }: DecoderOptions) {
+  constructor(options: DecoderOptions) {
+    const { backend, config, weights, parked = new Map(), readsAhead, lora, trained } = options;
+    const { valueHead = null } = options;
     this.backend = backend;
     this.config = config;
     this.weights = weights;
@@ -132,6 +138,8 @@ export class Decoder {
     const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
     const trainedHead = config.tieEmbeddings ? this.#trainedEmbedding : own('lm_head.weight');
     this.head = new OutputHead(backend, head, trainedHead, config.logitCap);
+    this.valueHead = valueHead;
+    if (valueHead) parameters.push(valueHead.weight, valueHead.bias);
     this.parameters = parameters;
     const first = this.layers.findIndex((l) => l.parameters.size > 0);
     this.#firstTrained = this.#trainedEmbedding ? 0 : first < 0 ? config.layers : first;
@@ -269,16 +277,19 @@ export class Decoder {
     return this.embed(ids, [ids.length, this.config.hiddenSize]);
   }
 
-  /** The layer as it computes outside training: without dropout. */
-  plainSpec(spec: LayerSpec): LayerSpec {
-    return { ...spec, projections: withoutDropout(spec.projections) };
+  /** The layer as it computes outside training: without dropout, or without its adapter at all. */
+  plainSpec(spec: LayerSpec, adapter: 'on' | 'off' = 'on'): LayerSpec {
+    return { ...spec, projections: withoutDropout(spec.projections, adapter) };
   }
 
-  /** The hidden rows that carry a label after the final norm, [M, hidden], without anything kept. */
-  async forward(batch: PackedBatch): Promise<Float32Array> {
+  /**
+   * The hidden rows that carry a label after the final norm, [M, hidden], without anything kept. With the adapter off it is
+   * the base model that speaks: the reference of preference losses.
+   */
+  async forward(batch: PackedBatch, adapter: 'on' | 'off' = 'on'): Promise<Float32Array> {
     const tape = { shared: this.#shared(batch), batch, dropoutKey: '' };
     let x = this.#embedBatch(batch);
-    for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape);
+    for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape, adapter);
     const h = await this.normed(x, batch.labelIndex);
     x.dispose();
     return h;
@@ -288,9 +299,10 @@ export class Decoder {
     i: number,
     x: Tensor,
     tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>,
+    adapter: 'on' | 'off' = 'on',
   ): Promise<Tensor> {
     const { spec } = this.layers[i];
-    const plain = this.plainSpec(spec);
+    const plain = this.plainSpec(spec, adapter);
     const masks = masksOf(tape.batch);
     const key = `plain ${JSON.stringify([plain, masks])}`;
     const run = await this.#compile(key, () => layerForward(plain, masks));
@@ -438,10 +450,13 @@ export class Decoder {
 
 const masksOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');
 
-function withoutDropout(projections: LayerSpec['projections']): LayerSpec['projections'] {
+function withoutDropout(
+  projections: LayerSpec['projections'],
+  adapter: 'on' | 'off',
+): LayerSpec['projections'] {
   const entries = Object.entries(projections).map(([name, p]) => [
     name,
-    p.lora ? { ...p, lora: { ...p.lora, dropout: false } } : p,
+    p.lora ? { ...p, lora: adapter === 'on' ? { ...p.lora, dropout: false } : null } : p,
   ]);
   return Object.fromEntries(entries);
 }

@@ -103,31 +103,36 @@ export class OutputHead {
 
   /**
    * Losses, and d(sum of weights * nll) / dh written to `dh`; the matrix's own gradient is added to its parameter when it
-   * is trained. weights [M].
+   * is trained. weights [M], or a function that gives them once all losses are known.
    */
   async differentiate(
     h: Float32Array,
     targets: Int32Array,
-    weights: Float32Array,
+    weights: Float32Array | ((nll: Float64Array) => Float32Array),
     dh: Float32Array,
   ): Promise<HeadLoss> {
     const nll = new Float64Array(targets.length);
-    for (let at = 0; at < targets.length; at += MAX_ROWS) {
-      const end = Math.min(at + MAX_ROWS, targets.length);
+    const chunks = Array.from({ length: Math.ceil(targets.length / MAX_ROWS) }, (_, i) => {
       const part = <A extends { subarray(a: number, b: number): A }>(x: A, width: number) =>
-        x.subarray(at * width, end * width);
-      const chunk = part(targets, 1);
-      const rows = part(h, this.#hidden);
-      const out = part(dh, this.#hidden);
-      const { value, slope } = this.#labelLogits(rows, chunk);
+        x.subarray(i * MAX_ROWS * width, Math.min((i + 1) * MAX_ROWS, targets.length) * width);
+      return { part, targets: part(targets, 1), h: part(h, this.#hidden), dh: part(dh, this.#hidden) };
+    });
+    const read: { lse: Float64Array; slope: Float64Array }[] = [];
+    for (const chunk of chunks) {
+      const rows = chunk.targets.length;
+      const { value, slope } = this.#labelLogits(chunk.h, chunk.targets);
       const lse = this.#trained
-        ? await this.#trainedPass(rows, chunk, slope, part(weights, 1), out)
-        : await this.#frozenPass(rows, chunk.length, out);
-      nll.set(
-        value.map((v, i) => lse[i] - v),
-        at,
-      );
-      this.#subtractLabels(chunk, slope, part(weights, 1), out);
+        ? (await this.#normaliser(chunk.h, rows, false)).lse
+        : await this.#frozenPass(chunk.h, rows, chunk.dh);
+      chunk.part(nll, 1).set(value.map((v, i) => lse[i] - v));
+      read.push({ lse, slope });
+    }
+    const all = typeof weights === 'function' ? weights(nll) : weights;
+    for (const [i, chunk] of chunks.entries()) {
+      const { lse, slope } = read[i];
+      const own = chunk.part(all, 1);
+      if (this.#trained) await this.#trainedPass(chunk.h, chunk.targets, slope, own, lse, chunk.dh);
+      this.#subtractLabels(chunk.targets, slope, own, chunk.dh);
     }
     return { nll, hits: null };
   }
@@ -196,18 +201,18 @@ export class OutputHead {
     return merge.logSumExp();
   }
 
-  /** As `#frozenPass`, and adds the gradient of the matrix to its parameter. */
+  /** Writes the softmax-weighted mean of the matrix's rows to `mean`, and adds the matrix's gradient to its parameter. */
   async #trainedPass(
     h: Float32Array,
     targets: Int32Array,
     slope: Float64Array,
     weights: Float32Array,
+    lse: Float64Array,
     mean: Float32Array,
-  ) {
+  ): Promise<void> {
     const rows = targets.length;
     const width = this.#hidden;
     const gradient = (this.#trained as Parameter).gradient;
-    const { lse } = await this.#normaliser(h, rows, false);
     const run = await this.#get('trained');
     const weighted = new Float32Array(h.length);
     for (let i = 0; i < h.length; i++) weighted[i] = weights[Math.floor(i / width)] * h[i];
@@ -232,7 +237,6 @@ export class OutputHead {
       const base = targets[i] * width;
       for (let j = 0; j < width; j++) gradient[base + j] -= slope[i] * weighted[i * width + j];
     }
-    return lse;
   }
 
   /** The logit of each row's target, and what the cap multiplies its gradient by (1 without a cap). */

@@ -2,7 +2,8 @@
 // Names, meanings and defaults are LLaMA-Factory's and Hugging Face's; the table that parses, translates or refuses
 // every other known key is arguments/table.ts.
 
-export type Stage = 'pt' | 'sft';
+export type Stage = 'pt' | 'sft' | 'rm' | 'dpo' | 'kto';
+export type PreferenceLoss = 'sigmoid' | 'hinge' | 'ipo' | 'orpo' | 'simpo';
 export type FinetuningType = 'lora' | 'freeze' | 'full';
 export type SchedulerType =
   | 'linear'
@@ -87,6 +88,18 @@ export interface FinetuningArgs {
   /** Train (freeze) or adapt (lora) only the blocks that block expansion inserted. */
   use_llama_pro: boolean;
   create_new_adapter: boolean;
+  pref_beta: number;
+  pref_ftx: number;
+  pref_bco_weight: number;
+  pref_loss: PreferenceLoss;
+  dpo_label_smoothing: number;
+  kto_chosen_weight: number;
+  kto_rejected_weight: number;
+  simpo_gamma: number;
+  /** A model to compare with; null for the base with the adapter off, or the model as it was before training. */
+  ref_model: string | null;
+  ref_model_adapters: string[];
+  ld_alpha: number | null;
   compute_accuracy: boolean;
   disable_shuffling: boolean;
   early_stopping_steps: number | null;

@@ -1,6 +1,7 @@
 // In: nothing. Out: everything besides the parameters' values that a run needs to go on as if it had never stopped. All
 // randomness is derived from the seed and the step, so no generator state is kept.
 import type { LogEntry } from '#factory/records/train-events.ts';
+import type { Memory, Metrics } from './objective.ts';
 
 export interface RunState {
   /** Optimiser steps done. */
@@ -8,6 +9,10 @@ export interface RunState {
   /** Sum of step losses, and steps, since the last log entry. */
   pendingLoss: number;
   pendingSteps: number;
+  /** The objective's metrics since the last log entry. */
+  pendingMetrics: Metrics;
+  /** What the objective carries from step to step. */
+  memory: Memory;
   /** Sum of step losses of the whole run, for `train_loss`. */
   totalLoss: number;
   tokensSeen: number;
@@ -29,6 +34,8 @@ export function freshState(): RunState {
     step: 0,
     pendingLoss: 0,
     pendingSteps: 0,
+    pendingMetrics: {},
+    memory: {},
     totalLoss: 0,
     tokensSeen: 0,
     labelTokensSeen: 0,

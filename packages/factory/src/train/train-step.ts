@@ -4,12 +4,15 @@
 import { type Decoder, scratchBytes } from '#factory/model/decoder.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
+import type { Metrics } from './objective.ts';
 
 export interface StepResult {
-  /** Mean negative log-likelihood per label token, in nats. */
+  /** Mean negative log-likelihood per label token, in nats; or the objective's mean over rows. */
   loss: number;
   tokens: number;
   labelTokens: number;
+  /** What an objective has to say besides its loss. */
+  metrics?: Metrics;
 }
 
 export interface StepOptions {

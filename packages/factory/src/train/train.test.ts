@@ -3,11 +3,13 @@ import { type Optimizer, openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
+import type { EncodedExample } from '#factory/records/encoded.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { PLAIN_OPTIMIZER } from './fixtures/optimizer-args.ts';
 import { makeOptimizer } from './optimizer.ts';
 import { freshState, type RunState } from './run-state.ts';
+import { supervised } from './task.ts';
 import { type Stopped, type TrainDeps, type TrainSettings, train } from './train.ts';
 
 const backend = await openBackend('cpu', { threads: 1 });
@@ -55,7 +57,7 @@ interface Run {
 
 interface Options {
   settings?: Partial<TrainSettings>;
-  evaluation?: TrainDeps['evaluation'];
+  evaluation?: TrainDeps<EncodedExample>['evaluation'];
   /** Goes on from here. */
   from?: Checkpoint;
   decoder?: Decoder;
@@ -86,6 +88,7 @@ async function run(options: Options = {}): Promise<Run> {
   const saved: Checkpoint[] = [];
   const stopped = await train({
     decoder,
+    task: supervised,
     planEpoch: (epoch) => {
       const order = seededRandom(`order/${epoch}`).shuffle([...rows.keys()]);
       return [0, 1, 2, 3].map((step) => [[order[2 * step]], [order[2 * step + 1]]]);
@@ -317,6 +320,7 @@ describe('train', () => {
     const plan = [0, 1, 2, 3].map((r) => [[r]]);
     await train({
       decoder,
+      task: supervised,
       planEpoch: () => plan,
       rows: silent,
       evaluation: [],

@@ -1,15 +1,14 @@
-// In: a decoder, encoded rows in a planned order, settings, and ports for saving and telling. Out: trained parameters, in
+// In: a decoder, a task and its rows in a planned order, settings, and ports for saving and telling. Out: trained parameters, in
 // place, and the state of the run. Arguments, files, templates and terminals are unknown here.
 import { clipCoefficient, globalNorm, type Optimizer } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
-import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { LogEntry, TrainEvent } from '#factory/records/train-events.ts';
 import { DivergenceGuard } from './divergence.ts';
-import { evaluationMetrics } from './evaluate.ts';
 import { type Interval, isDue, isEpochEnd } from './intervals.ts';
+import { addMetrics, meansOf } from './objective.ts';
 import type { RunState } from './run-state.ts';
-import { trainStep } from './train-step.ts';
+import type { TrainTask } from './task.ts';
 
 export interface TrainSettings {
   totalSteps: number;
@@ -39,12 +38,15 @@ export interface TrainSettings {
   keepBufferBytes: number;
 }
 
-export interface TrainDeps {
+type EpochPlan = readonly (readonly (readonly number[])[])[];
+
+export interface TrainDeps<Row> {
   decoder: Decoder;
+  task: TrainTask<Row>;
   /** Steps of an epoch, each a list of micro batches of row numbers. */
-  planEpoch(epoch: number): readonly (readonly (readonly number[])[])[];
-  rows: readonly EncodedExample[];
-  evaluation: readonly { name: string; rows: readonly EncodedExample[] }[];
+  planEpoch(epoch: number): EpochPlan;
+  rows: readonly Row[];
+  evaluation: readonly { name: string; rows: readonly Row[] }[];
   state: RunState;
   optimizer: Optimizer;
   settings: TrainSettings;
@@ -65,12 +67,12 @@ export type Stopped = 'finished' | 'interrupted' | 'early';
  * Runs from `state.step` to the end; a run that is over already does nothing. On abort it saves after the step in
  * progress and returns `interrupted`.
  */
-export async function train(deps: TrainDeps): Promise<Stopped> {
+export async function train<Row>(deps: TrainDeps<Row>): Promise<Stopped> {
   const { decoder, state, settings, signal } = deps;
   const guard = new DivergenceGuard(decoder.config.vocabSize, state.recentLosses);
   let savedAt = state.step;
   let epoch = -1;
-  let plan: ReturnType<TrainDeps['planEpoch']> = [];
+  let plan: EpochPlan = [];
   const save = async (isToGoOnFrom = false) => {
     const path = await deps.save(isToGoOnFrom);
     savedAt = state.step;
@@ -116,19 +118,20 @@ interface AppliedStep {
   learningRate: number;
 }
 
-async function oneStep(
-  deps: TrainDeps,
-  microBatches: EncodedExample[][],
+async function oneStep<Row>(
+  deps: TrainDeps<Row>,
+  microBatches: Row[][],
   guard: DivergenceGuard,
   savedAt: number,
 ): Promise<AppliedStep> {
-  const { decoder, optimizer, state, settings } = deps;
+  const { decoder, task, optimizer, state, settings } = deps;
   const begun = deps.clock();
   const learningRate = settings.learningRate(state.step);
-  const result = await trainStep(decoder, microBatches, {
+  const options = {
     residualBytes: settings.residualBytes,
     dropoutKey: `${settings.seed}/${state.step}`,
-  });
+  };
+  const result = await task.step(decoder, microBatches, options, state.memory);
   const norm = globalNorm(optimizer.gradients(state.step + 1));
   const reason = guard.check(result.loss, norm);
   if (reason) throw diverged(state.step + 1, reason, savedAt);
@@ -140,6 +143,7 @@ async function oneStep(
   state.step++;
   state.pendingLoss += result.loss;
   state.pendingSteps++;
+  addMetrics(state.pendingMetrics, result.metrics ?? {});
   state.totalLoss += result.loss;
   state.tokensSeen += result.tokens;
   state.labelTokensSeen += result.labelTokens;
@@ -160,40 +164,43 @@ async function oneStep(
   return { gradNorm: norm, learningRate };
 }
 
-function entryAt({ state, settings }: TrainDeps, values: Record<string, number>): LogEntry {
+function entryAt<Row>({ state, settings }: TrainDeps<Row>, values: Record<string, number>): LogEntry {
   const tokens: Record<string, number> = settings.logTokens
     ? { num_input_tokens_seen: state.tokensSeen }
     : {};
   return { step: state.step, epoch: state.step / settings.stepsPerEpoch, ...values, ...tokens };
 }
 
-function log(deps: TrainDeps, { gradNorm, learningRate }: AppliedStep): void {
+function log<Row>(deps: TrainDeps<Row>, { gradNorm, learningRate }: AppliedStep): void {
   const { state } = deps;
   const entry = entryAt(deps, {
     // Hugging Face's Trainer logs four decimals.
     loss: Number((state.pendingLoss / state.pendingSteps).toFixed(4)),
     grad_norm: gradNorm,
     learning_rate: learningRate,
+    ...meansOf(state.pendingMetrics),
   });
   state.pendingLoss = 0;
   state.pendingSteps = 0;
+  state.pendingMetrics = {};
   state.logHistory.push(entry);
   deps.emit({ kind: 'log', entry });
 }
 
 /** Evaluates, logs, updates the best metric, and returns whether patience has run out. */
-async function evaluate(deps: TrainDeps): Promise<boolean> {
-  const { decoder, state, settings } = deps;
+async function evaluate<Row>(deps: TrainDeps<Row>): Promise<boolean> {
+  const { decoder, task, state, settings } = deps;
   if (deps.evaluation.length === 0) return false;
   const values: Record<string, number> = {};
   for (const set of deps.evaluation) {
-    const metrics = await evaluationMetrics(decoder, set, {
+    const options = {
       batchSize: settings.evalBatchSize,
       wantAccuracy: settings.wantAccuracy,
       clock: deps.clock,
-      onProgress: (done, total) => deps.emit({ kind: 'evaluate', step: state.step, done, total }),
-    });
-    Object.assign(values, metrics);
+      onProgress: (done: number, total: number) =>
+        deps.emit({ kind: 'evaluate', step: state.step, done, total }),
+    };
+    Object.assign(values, await task.evaluate(decoder, set, options, state.memory));
   }
   const entry = entryAt(deps, values);
   state.logHistory.push(entry);

@@ -1,0 +1,57 @@
+// In: a decoder and labelled sequences. Out: the log-probability of every label token, without gradients: of the model as
+// it is, or of its base with the adapter off (the reference of preference losses and of KL terms); and scores of rewards.
+import { FactoryError } from '#factory/errors.ts';
+import type { Decoder } from '#factory/model/decoder.ts';
+import { type PackedBatch, packBatch } from '#factory/model/packed-batch.ts';
+import type { ValueHead } from '#factory/model/value-head.ts';
+import type { EncodedExample } from '#factory/records/encoded.ts';
+
+/** [sequences][label tokens], in nats. All sequences run as one batch. */
+export async function readLogProbs(
+  decoder: Decoder,
+  sequences: readonly EncodedExample[],
+  adapter: 'on' | 'off' = 'on',
+): Promise<Float64Array[]> {
+  if (sequences.length === 0) return [];
+  const batch = packBatch(sequences);
+  const h = await decoder.forward(batch, adapter);
+  const { nll } = await decoder.head.evaluate(h, batch.targets, false);
+  return splitLabels(
+    batch,
+    nll.map((value) => -value),
+  );
+}
+
+/** Values of label tokens, end to end, by sequence. */
+export function splitLabels({ rows, labelStart }: PackedBatch, values: Float64Array): Float64Array[] {
+  return Array.from({ length: rows }, (_, i) => values.subarray(labelStart[i], labelStart[i + 1]));
+}
+
+/** The value head's score of each sequence, read at its last token. All sequences run as one batch. */
+export async function readScores(
+  decoder: Decoder,
+  sequences: readonly EncodedExample[],
+): Promise<Float64Array> {
+  const head = valueHeadOf(decoder);
+  return head.scores(await decoder.forward(lastTokens(packBatch(sequences), sequences)));
+}
+
+/** The same batch, read at the last token of each sequence. */
+export function lastTokens(batch: PackedBatch, sequences: readonly { inputIds: Int32Array }[]): PackedBatch {
+  let end = 0;
+  const labelIndex = Int32Array.from(sequences, ({ inputIds }) => {
+    end += inputIds.length;
+    return end - 1;
+  });
+  const labelStart = Int32Array.from({ length: sequences.length + 1 }, (_, i) => i);
+  return { ...batch, labelIndex, labelStart, targets: new Int32Array(sequences.length) };
+}
+
+export function valueHeadOf({ valueHead }: Decoder): ValueHead {
+  if (valueHead) return valueHead;
+  throw new FactoryError({
+    code: 'MODEL_BAD_FILE',
+    message: 'scores are asked for, but the model has no value head',
+    remedy: 'Give a model or an adapter that was trained with stage rm and has a value_head.safetensors.',
+  });
+}
