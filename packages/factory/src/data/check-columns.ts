@@ -42,7 +42,8 @@ export function checkColumns(entry: DatasetEntry, stage: Stage, census: ColumnCe
 /** Default columns may be absent unless the stage cannot do without them. */
 function isNeeded(key: string, { formatting }: DatasetEntry, stage: Stage): boolean {
   if (stage === 'pt') return key === 'prompt';
-  return formatting === 'alpaca' ? key === 'prompt' || key === 'response' : key === 'messages';
+  if (formatting !== 'alpaca') return key === 'messages';
+  return key === 'prompt' || (key === 'response' && stage !== 'dpo' && stage !== 'rm');
 }
 
 function checkStage({ name, formatting, columns, ranking }: DatasetEntry, stage: Stage): void {
@@ -51,6 +52,24 @@ function checkStage({ name, formatting, columns, ranking }: DatasetEntry, stage:
       code: 'DATA_UNSUPPORTED_FORMAT',
       message: `data set "${name}": stage pt reads one text column, found ${formatting} conversations`,
       remedy: 'Use stage sft for conversations, or give a data set with "columns": {"prompt": "text"}.',
+    });
+  }
+  const needsPairs = stage === 'dpo' || stage === 'rm';
+  if (needsPairs && !(ranking && columns.chosen !== null && columns.rejected !== null)) {
+    throw new FactoryError({
+      code: 'DATA_BAD_INFO',
+      message: `data set "${name}": stage ${stage} trains on pairs, but ${ranking ? '"columns" names no chosen and rejected' : '"ranking" is not true'}`,
+      remedy:
+        'Set "ranking": true and "chosen" and "rejected" under "columns" in dataset_info.json, or use stage sft.',
+    });
+  }
+  if (stage === 'kto' && (columns.kto_tag === null || ranking)) {
+    throw new FactoryError({
+      code: 'DATA_BAD_INFO',
+      message: `data set "${name}": stage kto trains on rated answers, but ${ranking ? '"ranking" is true' : '"columns" names no kto_tag'}`,
+      remedy: ranking
+        ? 'Use stage dpo for pairs.'
+        : 'Set "kto_tag" under "columns" in dataset_info.json to the column of true and false.',
     });
   }
   if (

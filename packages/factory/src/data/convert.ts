@@ -20,7 +20,7 @@ export function convertRow(row: Columns, entry: DatasetEntry, stage: Stage, sour
   const draft =
     mediaProblem(row, entry) ?? (stage === 'pt' ? convertText(row, entry) : convertTurns(row, entry));
   if (isProblem(draft)) return dropRow(draft, source);
-  const problem = stage === 'pt' ? textProblem(draft, entry) : turnsProblem(draft, entry, row);
+  const problem = stage === 'pt' ? textProblem(draft, entry) : turnsProblem(draft, entry, row, stage);
   if (problem !== null) return dropRow(problem, source);
   repairUnicode(draft);
   const { prompt, response, system, tools } = draft;
@@ -77,30 +77,26 @@ function textProblem(draft: Draft, { columns }: DatasetEntry): Problem | null {
   return { reason: 'empty_text', field: columns.prompt ?? columns.query ?? undefined, detail: 'no text' };
 }
 
-/** Supervised training takes one answer; empty turns would teach the model to say nothing. */
-function turnsProblem(draft: Draft, entry: DatasetEntry, row: Columns): Problem | null {
+/** Empty turns would teach the model to say nothing; only an answer that is rejected may be empty. */
+function turnsProblem(draft: Draft, entry: DatasetEntry, row: Columns, stage: Stage): Problem | null {
   const { columns } = entry;
-  if (draft.preference !== null) {
-    const field = draft.preference === 'dpo' ? columns.chosen! : columns.kto_tag!;
-    return {
-      reason: `stage_${draft.preference}_needed`,
-      field,
-      detail: `${field}: ${describe(cell(row, field))}`,
-    };
+  const unfit = stageProblem(draft, entry, row, stage);
+  if (unfit !== null) return unfit;
+  if (draft.preference === 'kto' && draft.response.every(({ content }) => content.trim() === '')) {
+    const field = columns.messages ?? columns.response ?? undefined;
+    return { reason: 'empty_answer', field, detail: 'the rated answer has no text' };
   }
-  if (draft.response.length === 0) {
-    const field = columns.response ?? 'response';
-    const isThere = columns.response !== null && Object.hasOwn(row, columns.response);
-    if (isThere) return { reason: 'empty_answer', field, detail: `column "${field}" is null` };
-    return { reason: 'missing_column', field, detail: `the row has no column "${field}"` };
-  }
-  const turns = [...draft.prompt, ...draft.response];
+  // Of a rated answer and its empty other side, the answer; of a pair, the chosen one.
+  const answer = draft.response.find(({ content }) => content.trim() !== '') ?? draft.response[0]!;
+  const turns = [...draft.prompt, draft.preference === 'kto' ? answer : draft.response[0]!];
   for (const [i, { role, content }] of turns.entries()) {
     const isLast = i === turns.length - 1;
     const field =
-      columns.messages !== null && entry.formatting !== 'alpaca'
-        ? `${columns.messages}, turn ${i + 1}`
-        : fieldOfTurn(entry, i, turns.length);
+      isLast && draft.preference === 'dpo'
+        ? columns.chosen!
+        : columns.messages !== null && entry.formatting !== 'alpaca'
+          ? `${columns.messages}, turn ${i + 1}`
+          : fieldOfTurn(entry, i, turns.length);
     const isEmpty = content.trim() === '';
     if (role === 'user' && isEmpty)
       return { reason: 'empty_prompt', field, detail: 'the user turn has no text' };
@@ -115,6 +111,35 @@ function turnsProblem(draft: Draft, entry: DatasetEntry, row: Columns): Problem 
     if (reason !== null) return { reason: 'bad_function_call', field, detail: reason };
   }
   return null;
+}
+
+/** Which kind of row a stage other than pt trains on. */
+const KIND_OF_STAGE = { sft: null, rm: 'dpo', dpo: 'dpo', kto: 'kto' } as const;
+
+/** A row of another kind than the stage's, or without an answer. */
+function stageProblem(draft: Draft, { columns }: DatasetEntry, row: Columns, stage: Stage): Problem | null {
+  const wanted = stage === 'pt' ? null : KIND_OF_STAGE[stage];
+  if (wanted === draft.preference) {
+    if (draft.response.length > 0) return null;
+    const field = columns.response ?? 'response';
+    const isThere = columns.response !== null && Object.hasOwn(row, columns.response);
+    if (isThere) return { reason: 'empty_answer', field, detail: `column "${field}" is null` };
+    return { reason: 'missing_column', field, detail: `the row has no column "${field}"` };
+  }
+  if (wanted === 'dpo') {
+    const field = columns.chosen ?? 'chosen';
+    return { reason: 'pair_needed', field, detail: `${field}: ${describe(cell(row, field))}` };
+  }
+  if (wanted === 'kto') {
+    const field = columns.kto_tag ?? 'kto_tag';
+    return { reason: 'label_needed', field, detail: `${field}: ${describe(cell(row, field))}` };
+  }
+  const field = draft.preference === 'dpo' ? columns.chosen! : columns.kto_tag!;
+  return {
+    reason: `stage_${draft.preference as 'dpo' | 'kto'}_needed`,
+    field,
+    detail: `${field}: ${describe(cell(row, field))}`,
+  };
 }
 
 function fieldOfTurn({ columns }: DatasetEntry, turn: number, turns: number): string {

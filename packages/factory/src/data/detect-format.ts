@@ -37,6 +37,7 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
   };
   const ranking = has('chosen') && has('rejected');
   const pair: Partial<ColumnMap> = ranking ? { chosen: 'chosen', rejected: 'rejected' } : {};
+  const rating = optional('kto_tag') ?? (isBoolean(rows, 'label') ? 'label' : null);
 
   if (stage === 'pt') {
     const text = TEXT_COLUMNS.find(has);
@@ -47,8 +48,7 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
     if (!has(messages)) continue;
     const tags = detectTags(rows, messages);
     const formatting = tags.role_tag === 'role' ? 'openai' : 'sharegpt';
-    const kto = optional('kto_tag') ?? (isBoolean(rows, 'label') ? 'label' : null);
-    return entry(source, formatting, { messages, ...shared, ...pair, kto_tag: kto }, ranking, tags);
+    return entry(source, formatting, { messages, ...shared, ...pair, kto_tag: rating }, ranking, tags);
   }
   for (const [prompt, query, response] of INSTRUCTION_COLUMNS) {
     if (!has(prompt) || !(has(response) || ranking)) continue;
@@ -58,7 +58,9 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
       response: optional(response),
       history: optional('history'),
     };
-    return entry(source, 'alpaca', { ...own, ...shared, ...pair, kto_tag: optional('kto_tag') }, ranking);
+    // Beside an instruction, `label` may be a class of the task itself.
+    const kto = stage === 'kto' ? rating : optional('kto_tag');
+    return entry(source, 'alpaca', { ...own, ...shared, ...pair, kto_tag: kto }, ranking);
   }
   throw unknownFormat(source, [...names], stage);
 }
@@ -109,7 +111,7 @@ function unknownFormat({ path }: PlainPath, names: string[], stage: Stage): Fact
   const isText = names.some((name) => TEXT_COLUMNS.includes(name));
   return new FactoryError({
     code: 'DATA_UNSUPPORTED_FORMAT',
-    message: `${path}: stage sft expects instruction and output, conversations, or messages; found ${found}`,
+    message: `${path}: stage ${stage} expects instruction and output, conversations, or messages; found ${found}`,
     remedy: isText
       ? 'Use stage pt for plain text, or give rows with prompts and answers.'
       : 'Rename the columns, or describe the file in dataset_info.json with "columns".',

@@ -77,13 +77,20 @@ export const ROW_REASONS = {
   // stages
   stage_dpo_needed: {
     text: 'the row is a preference pair (chosen, rejected)',
-    remedy:
-      'Use a data set of prompts and answers: stage dpo trains on preference pairs, stages sft and pt do not.',
+    remedy: 'Set stage to dpo or rm to train on preference pairs, or use a data set of prompts and answers.',
   },
   stage_kto_needed: {
     text: 'the row is an answer with a good/bad label',
+    remedy: 'Set stage to kto to train on labelled answers, or use a data set of prompts and answers.',
+  },
+  pair_needed: {
+    text: 'the row has no pair of a chosen and a rejected answer',
     remedy:
-      'Use a data set of prompts and answers: stage kto trains on labelled answers, stages sft and pt do not.',
+      'Fill both answers, and name their columns "chosen" and "rejected" under "columns" in dataset_info.json.',
+  },
+  label_needed: {
+    text: 'the row has no good/bad label (true or false)',
+    remedy: 'Write true or false into the column that "kto_tag" names under "columns" in dataset_info.json.',
   },
   // repairs
   parsed_json_text: {

@@ -14,6 +14,10 @@ export interface EncodedExample {
 /** All rows of a data set after tokenising, with the facts that a run must be able to prove. */
 export interface EncodedDataset {
   examples: EncodedExample[];
+  /** Neighbours in `examples` that form one row: chosen and rejected, or an answer and its mismatched one (KTO). */
+  sequencesPerRow: 1 | 2;
+  /** Rated answers only (KTO): one per row. */
+  isDesirable?: boolean[];
   /** Hex SHA-256 over content, template, tokenizer and settings: the identity of these ids. */
   fingerprint: string;
   totals: {

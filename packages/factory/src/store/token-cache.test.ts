@@ -21,6 +21,7 @@ const dataset = (rows: [number[], number[]][]): EncodedDataset => ({
     inputIds: Int32Array.from(ids),
     labels: Int32Array.from(labels),
   })),
+  sequencesPerRow: 1,
   fingerprint: FINGERPRINT,
   totals,
 });
@@ -96,13 +97,24 @@ test('a file of another fingerprint under this name, or a folder, is a miss with
   expect((await readTokenCache(dir, 'ef'.repeat(32))).note).toContain('EISDIR');
 });
 
+test('pairs and rated answers come back as they were', async () => {
+  const rated: EncodedDataset = { ...sample, sequencesPerRow: 2, isDesirable: [true, false, false, true] };
+  await writeTokenCache(dir, rated);
+  expect((await readTokenCache(dir, FINGERPRINT)).dataset).toEqual(rated);
+});
+
 test('a million tokens take about two bytes each', async () => {
   const ids = Int32Array.from({ length: 1_000_000 }, (_, i) => (i * 7919) % 50_000);
   const examples = Array.from({ length: 4000 }, (_, row) => {
     const inputIds = ids.subarray(row * 250, row * 250 + 250);
     return { inputIds, labels: inputIds.map((id, i) => (i < 100 ? IGNORE_INDEX : id)) };
   });
-  const path = await writeTokenCache(dir, { examples, fingerprint: FINGERPRINT, totals });
+  const path = await writeTokenCache(dir, {
+    examples,
+    sequencesPerRow: 1,
+    fingerprint: FINGERPRINT,
+    totals,
+  });
   expect(readFileSync(path).length).toBeLessThan(2_100_000);
   const { dataset: found } = await readTokenCache(dir, FINGERPRINT);
   expect(found!.examples[3999]).toEqual(examples[3999]);

@@ -24,6 +24,9 @@ interface Header {
   exceptions: number;
   /** All starts together; absent where no row has any. */
   starts?: number;
+  sequencesPerRow: 1 | 2;
+  /** One digit per row: 1 where the answer is desirable. */
+  desirable?: string;
 }
 
 export interface CacheLookup {
@@ -64,7 +67,13 @@ export async function readTokenCache(cacheDir: string, fingerprint: string): Pro
   return { dataset: null, note: `token cache ${path} is damaged (${decoded}); tokenising again` };
 }
 
-function encodeDataset({ examples, fingerprint, totals }: EncodedDataset): Uint8Array[] {
+function encodeDataset({
+  examples,
+  fingerprint,
+  totals,
+  sequencesPerRow,
+  isDesirable,
+}: EncodedDataset): Uint8Array[] {
   const lengths = new Uint32Array(examples.length);
   let tokens = 0;
   let largest = 0;
@@ -118,6 +127,8 @@ function encodeDataset({ examples, fingerprint, totals }: EncodedDataset): Uint8
     runs: runs.length,
     exceptions: exceptions.length / 2,
     ...(hasStarts ? { starts: starts.length } : {}),
+    sequencesPerRow,
+    desirable: isDesirable?.map(Number).join(''),
   };
   const text = Buffer.from(JSON.stringify(header), 'utf8');
   const start = Buffer.alloc(START + Math.ceil(text.length / 4) * 4, 0x20);
@@ -177,7 +188,9 @@ function decodeDataset(bytes: Uint8Array<ArrayBuffer>, fingerprint: string): Enc
     if (startCounts?.[row]) examples[row].starts = [...take(startCounts[row])];
     start = end;
   }
-  return { examples, fingerprint, totals: header.totals };
+  const { totals, sequencesPerRow, desirable } = header;
+  const isDesirable = desirable === undefined ? {} : { isDesirable: [...desirable].map((d) => d === '1') };
+  return { examples, sequencesPerRow, ...isDesirable, fingerprint, totals };
 }
 
 function parseHeader(bytes: Uint8Array): Header | null {
@@ -185,7 +198,8 @@ function parseHeader(bytes: Uint8Array): Header | null {
     const header = JSON.parse(Buffer.from(bytes).toString('utf8')) as Header | null;
     const counts = [header?.rows, header?.tokens, header?.runs, header?.exceptions, header?.starts ?? 0];
     const isWhole = counts.every((count) => Number.isSafeInteger(count) && count! >= 0);
-    return isWhole && [2, 4].includes(header!.idBytes) && header!.totals ? header : null;
+    const isKnown = [2, 4].includes(header!.idBytes) && [1, 2].includes(header!.sequencesPerRow);
+    return isWhole && isKnown && header!.totals ? header : null;
   } catch {
     return null;
   }

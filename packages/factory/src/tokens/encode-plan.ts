@@ -4,9 +4,10 @@ import type { ChatTemplate } from '#factory/records/chat-template.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { RowIssue } from '#factory/records/message.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
+import type { Stage } from '#factory/records/train-args.ts';
 
 export interface EncodeOptions {
-  stage: 'sft' | 'pt';
+  stage: Stage;
   /** Stage pt may go without: then eos is the tokenizer's. */
   template: ChatTemplate | null;
   tokenizer: TextTokenizer;
@@ -14,11 +15,11 @@ export interface EncodeOptions {
   cutoffLen: number;
   trainOnPrompt?: boolean;
   maskHistory?: boolean;
-  /** null: packing for pt, none for sft. Written as true it takes one id off the cutoff, as LLaMA-Factory does. */
+  /** null: packing for pt, none for the others. Written as true it takes one id off the cutoff, as LLaMA-Factory does. */
   packing?: boolean | null;
   /** Packed rows keep their borders, so that no row attends to another (`neat_packing`). */
   neatPacking?: boolean;
-  /** Rows per group (`preprocessing_batch_size`): packs and blocks never cross groups. */
+  /** Rows per group (`preprocessing_batch_size`): packs, blocks and KTO's mismatched answers never cross groups. */
   groupRows?: number;
 }
 
@@ -26,7 +27,7 @@ export type EncodeProgress = (done: number, total: number) => void;
 
 /** Options with every default in place. */
 export interface EncodePlan {
-  stage: 'sft' | 'pt';
+  stage: Stage;
   template: ChatTemplate | null;
   tokenizer: TextTokenizer;
   cutoffLen: number;
@@ -42,6 +43,8 @@ export interface EncodedRows {
   rows: EncodedExample[];
   issues: RowIssue[];
   used: number;
+  /** Rated answers only: one per row used. */
+  isDesirable?: boolean[];
 }
 
 const DEFAULT_GROUP_ROWS = 1000;
@@ -51,10 +54,10 @@ export function planEncoding(options: EncodeOptions): EncodePlan {
   const { stage, template, tokenizer } = options;
   const trainOnPrompt = options.trainOnPrompt ?? false;
   const maskHistory = options.maskHistory ?? false;
-  if (stage === 'sft' && template === null) {
+  if (stage !== 'pt' && template === null) {
     throw new FactoryError({
       code: 'ARGS_MISSING',
-      message: 'stage sft needs a chat template',
+      message: `stage ${stage} needs a chat template`,
       remedy: 'Set template to a known name.',
     });
   }

@@ -5,6 +5,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { ChatTemplate } from '#factory/records/chat-template.ts';
 import { type EncodedDataset, type EncodedExample, IGNORE_INDEX } from '#factory/records/encoded.ts';
 import type { Example, RowIssue } from '#factory/records/message.ts';
+import { encodeFeedbackRows, encodePairRows } from './encode-answers.ts';
 import {
   type EncodedRows,
   type EncodeOptions,
@@ -35,15 +36,13 @@ export function encodeRows(
   onProgress?: EncodeProgress,
 ): EncodeResult {
   const plan = planEncoding(options);
-  const encoded =
-    options.stage === 'pt'
-      ? encodePretrainRows(examples, plan, onProgress)
-      : encodeChatRows(examples, plan, onProgress);
-  const { rows, issues, used } = encoded;
+  const { rows, issues, used, isDesirable } = ENCODERS[options.stage](examples, plan, onProgress);
   if (rows.length === 0) throw nothingLeft(examples, issues, plan);
   return {
     dataset: {
       examples: rows,
+      sequencesPerRow: options.stage === 'pt' || options.stage === 'sft' ? 1 : 2,
+      ...(isDesirable ? { isDesirable } : {}),
       fingerprint: encodingFingerprint(examples, options),
       totals: {
         used,
@@ -58,6 +57,14 @@ export function encodeRows(
   };
 }
 
+const ENCODERS = {
+  pt: encodePretrainRows,
+  sft: encodeChatRows,
+  rm: encodePairRows,
+  dpo: encodePairRows,
+  kto: encodeFeedbackRows,
+};
+
 /** Identity of what `encodeRows` would give, without encoding: content, template, tokenizer and settings. */
 export function encodingFingerprint(examples: Example[], options: EncodeOptions): string {
   const plan = planEncoding(options);
@@ -70,7 +77,7 @@ export function encodingFingerprint(examples: Example[], options: EncodeOptions)
     trainOnPrompt: plan.trainOnPrompt,
     maskHistory: plan.maskHistory,
     packing: plan.packing,
-    groupRows: plan.packing ? plan.groupRows : null,
+    groupRows: plan.packing || plan.stage === 'kto' ? plan.groupRows : null,
     ...(plan.packing && plan.neatPacking ? { neatPacking: true } : {}),
   };
   hash.update(`${JSON.stringify(settings)}\n`);
