@@ -17,8 +17,11 @@ import { evaluateRun, predictRun } from './pipeline/evaluate-run.ts';
 import { openBase } from './pipeline/open-base.ts';
 import { openDecoder } from './pipeline/open-decoder.ts';
 import { prepareRows } from './pipeline/prepare-rows.ts';
+import { type PreparedTask, prepareTask } from './pipeline/prepare-task.ts';
 import { clearResults, findResumePoint, hasAllResults } from './pipeline/resume.ts';
 import { makeSettings } from './pipeline/run-settings.ts';
+import { scoreRun } from './pipeline/score-run.ts';
+import { rowLengths } from './pipeline/train-rows.ts';
 import { companionFiles, logEvent, stateOf, writeOutputs } from './pipeline/write-outputs.ts';
 import type { ArgNote, TrainArgs } from './records/train-args.ts';
 import type { TrainEvent } from './records/train-events.ts';
@@ -80,16 +83,22 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     try {
       const metrics: Record<string, number> = {};
       let stopped: Stopped = 'finished';
-      if (args.do_train) {
-        const { stopped: how, ...trained } = await trainRun();
-        stopped = how;
-        Object.assign(metrics, trained.metrics);
-      }
       try {
+        const task = await prepareTask(args, rows, decoder, { env, note, signal: deps.signal });
+        if (args.do_train) {
+          const { stopped: how, ...trained } = await trainRun(task);
+          stopped = how;
+          Object.assign(metrics, trained.metrics);
+        }
         if (stopped !== 'interrupted' && args.do_eval && rows.evaluation.length > 0)
-          Object.assign(metrics, await evaluateRun(args, decoder, rows, deps));
+          Object.assign(metrics, await evaluateRun(args, decoder, task, deps));
         if (stopped !== 'interrupted' && args.do_predict)
-          Object.assign(metrics, await predictRun(args, decoder, base, template, rows, deps));
+          Object.assign(
+            metrics,
+            args.stage === 'rm'
+              ? await scoreRun(args, decoder, rows, deps)
+              : await predictRun(args, decoder, base, template, rows, deps),
+          );
       } catch (error) {
         if (!deps.signal.aborted || error !== deps.signal.reason) throw error;
         stopped = 'interrupted';
@@ -100,7 +109,11 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       await base.weights.close();
     }
 
-    async function trainRun(): Promise<{ stopped: Stopped; metrics: Record<string, number> }> {
+    async function trainRun({
+      task,
+      train: trainRows,
+      evaluation,
+    }: PreparedTask): Promise<{ stopped: Stopped; metrics: Record<string, number> }> {
       const dataset = rows.train;
       if (!dataset)
         throw new FactoryError({
@@ -108,7 +121,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
           message: 'do_train is set, but no dataset is named',
           remedy: 'Set dataset to a name of dataset_info.json or to a file.',
         });
-      const lengths = dataset.examples.map((e) => e.inputIds.length);
+      const lengths = rowLengths(dataset);
       const planEpoch = (epoch: number) =>
         planBatches({
           lengths,
@@ -178,9 +191,10 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       });
       const stopped = await train({
         decoder,
+        task,
         planEpoch,
-        rows: dataset.examples,
-        evaluation: rows.evaluation.map(({ name, dataset: { examples } }) => ({ name, rows: examples })),
+        rows: trainRows,
+        evaluation,
         state,
         optimizer,
         settings,

@@ -211,6 +211,28 @@ function finetuningRules(args: TrainArgs): Broken[] {
       ),
     ],
     [
+      args.dpo_label_smoothing > 0 && args.stage === 'dpo' && args.pref_loss !== 'sigmoid',
+      conflict(
+        ['dpo_label_smoothing', 'pref_loss'],
+        `dpo_label_smoothing is for pref_loss sigmoid only, found ${args.pref_loss}`,
+        'Set pref_loss to sigmoid, or remove dpo_label_smoothing.',
+      ),
+    ],
+    [
+      args.ref_model_adapters.length > 0 &&
+        args.ref_model === null &&
+        (args.stage === 'dpo' || args.stage === 'kto'),
+      absent('ref_model', 'ref_model_adapters are given without their ref_model', 'Add --ref_model.'),
+    ],
+    [
+      args.packing === true && !['pt', 'sft'].includes(args.stage),
+      conflict(
+        ['packing', 'stage'],
+        `packing joins rows, which stage ${args.stage} compares with one another`,
+        'Remove packing.',
+      ),
+    ],
+    [
       args.train_from_scratch && args.adapter_name_or_path.length > 0,
       conflict(
         ['train_from_scratch', 'adapter_name_or_path'],
@@ -283,6 +305,22 @@ function evaluationRules(args: TrainArgs): Broken[] {
       ),
     ],
     [
+      (args.stage === 'dpo' || args.stage === 'kto') && args.do_predict,
+      conflict(
+        ['do_predict', 'stage'],
+        `do_predict is for stages sft (answers) and rm (scores), and stage is ${args.stage}`,
+        'Remove do_predict, or generate answers with the trained adapter by "tunesmith generate".',
+      ),
+    ],
+    [
+      args.stage !== 'sft' && args.stage !== 'pt' && args.compute_accuracy,
+      conflict(
+        ['compute_accuracy', 'stage'],
+        `compute_accuracy counts tokens, and stage ${args.stage} has metrics of its own`,
+        'Remove compute_accuracy.',
+      ),
+    ],
+    [
       args.predict_with_generate && args.compute_accuracy,
       conflict(
         ['predict_with_generate', 'compute_accuracy'],
@@ -301,6 +339,7 @@ function evaluationRules(args: TrainArgs): Broken[] {
   );
 }
 
+const REWARD_METRICS = ['rewards/chosen', 'rewards/rejected', 'rewards/margins'];
 const GENERATED_METRICS = ['rouge-1', 'rouge-2', 'rouge-l', 'bleu-4'];
 
 function bestModelRules(args: TrainArgs): Broken[] {
@@ -308,11 +347,21 @@ function bestModelRules(args: TrainArgs): Broken[] {
   const metric = args.metric_for_best_model.replace(/^(eval|predict)_/, '');
   const known = [
     'loss',
-    ...(args.compute_accuracy ? ['accuracy'] : []),
+    ...(args.compute_accuracy || args.stage === 'rm' ? ['accuracy'] : []),
+    ...(args.stage === 'dpo' ? [...REWARD_METRICS, 'rewards/accuracies'] : []),
+    ...(args.stage === 'kto' ? [...REWARD_METRICS, 'kl'] : []),
     ...(args.predict_with_generate ? GENERATED_METRICS : []),
   ];
   const evalSteps = args.eval_steps ?? args.logging_steps;
   return where(
+    [
+      args.load_best_model_at_end && args.stage === 'rm',
+      conflict(
+        ['load_best_model_at_end', 'stage'],
+        'load_best_model_at_end is refused for stage rm, as in LLaMA-Factory',
+        'Remove load_best_model_at_end.',
+      ),
+    ],
     [
       args.load_best_model_at_end && args.eval_strategy === 'no',
       conflict(

@@ -21,6 +21,11 @@ export function deriveArgs(
     args.output_dir = 'trainer_output';
     say('output_dir', 'output_dir = trainer_output, the default');
   }
+  if ((args.stage as string) === 'orpo') {
+    args.stage = 'dpo';
+    args.pref_loss = 'orpo';
+    say('stage', 'stage orpo is written stage dpo with pref_loss orpo today', 'translated');
+  }
   if (args.lora_alpha === null) {
     args.lora_alpha = 2 * (args.lora_rank ?? 0);
     if (args.finetuning_type === 'lora') say('lora_alpha', `lora_alpha = ${args.lora_alpha} (2 x lora_rank)`);
@@ -120,6 +125,34 @@ function deriveEvaluation(args: Undecided, isGiven: (key: string) => boolean, sa
   }
 }
 
+/** Keys of the preference stages, and when they act. */
+const PREFERENCE_KEYS: readonly [key: string, needed: string, acts: (args: Undecided) => boolean][] = [
+  ['pref_beta', 'stage dpo or kto', comparesAnswers],
+  ['pref_ftx', 'stage dpo or kto', comparesAnswers],
+  ['ref_model', 'stage dpo (but for pref_loss orpo and simpo) or kto', hasReference],
+  ['ref_model_adapters', 'ref_model', (args) => hasReference(args) && args.ref_model !== null],
+  ['pref_loss', 'stage dpo', ({ stage }) => stage === 'dpo'],
+  ['pref_bco_weight', 'stage dpo with a reference', (args) => args.stage === 'dpo' && hasReference(args)],
+  ['ld_alpha', 'stage dpo', ({ stage }) => stage === 'dpo'],
+  ['dpo_label_smoothing', 'stage dpo', ({ stage }) => stage === 'dpo'],
+  ['simpo_gamma', 'pref_loss simpo', (args) => args.stage === 'dpo' && args.pref_loss === 'simpo'],
+  ['kto_chosen_weight', 'stage kto', ({ stage }) => stage === 'kto'],
+  ['kto_rejected_weight', 'stage kto', ({ stage }) => stage === 'kto'],
+  ['lora_dropout', 'a stage other than dpo and kto, which compare with a reference without noise', isNoisy],
+];
+
+function comparesAnswers({ stage }: Undecided): boolean {
+  return stage === 'dpo' || stage === 'kto';
+}
+
+function hasReference({ stage, pref_loss }: Undecided): boolean {
+  return stage === 'kto' || (stage === 'dpo' && pref_loss !== 'orpo' && pref_loss !== 'simpo');
+}
+
+function isNoisy(args: Undecided): boolean {
+  return !comparesAnswers(args) || args.lora_dropout === 0;
+}
+
 const LORA_ONLY = ['lora_rank', 'lora_alpha', 'lora_dropout', 'lora_target', 'create_new_adapter'];
 const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'freeze_extra_modules'];
 
@@ -132,6 +165,7 @@ function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say)
           key,
           'finetuning_type freeze',
         ])),
+    ...PREFERENCE_KEYS.filter(([, , acts]) => !acts(args)).map(([key, needed]) => [key, needed]),
     ...(args.load_best_model_at_end || args.early_stopping_steps !== null
       ? []
       : [['metric_for_best_model', 'load_best_model_at_end or early_stopping_steps']]),

@@ -248,7 +248,7 @@ describe('forms', () => {
 describe('refusals', () => {
   it('lists all unknown keys, wrong values and refused keys at once', () => {
     const error = failure(() =>
-      flags('--lora_rnak 8 --lr 1e-4 --zzzzqq 1 --lora_alpha x --cutoff_len --stage dpo --use_dora'),
+      flags('--lora_rnak 8 --lr 1e-4 --zzzzqq 1 --lora_alpha x --cutoff_len --stage ppo --use_dora'),
     );
     expect(error.code).toBe('ARGS_UNKNOWN_KEY');
     expect(error.message).toMatch(/lora_rnak is not a known key, did you mean lora_rank\?/);
@@ -256,7 +256,7 @@ describe('refusals', () => {
     expect(error.message).toMatch(/zzzzqq is not a known key \(--zzzzqq\)/);
     expect(error.message).toMatch(/lora_alpha: expected a whole number, at least 1, found "x"/);
     expect(error.message).toMatch(/cutoff_len: expected a value after it, found none/);
-    expect(error.message).toMatch(/stage "dpo" is refused: preference training/);
+    expect(error.message).toMatch(/stage "ppo" is refused: PPO is not supported yet/);
     expect(error.message).toMatch(/use_dora is refused: DoRA is not supported yet/);
   });
 
@@ -382,9 +382,11 @@ describe('older names', () => {
     expect(failure(() => flags('--neft_alpha 5')).message).toMatch(
       /neftune_noise_alpha \(given as neft_alpha\)/,
     );
-    expect(failure(() => flags('--stage orpo --orpo_beta 0.1')).message).toMatch(
-      /stage "orpo" is refused: .*pref_loss orpo/,
-    );
+    expect(flags('--stage orpo --orpo_beta 0.2').args).toMatchObject({
+      stage: 'dpo',
+      pref_loss: 'orpo',
+      pref_beta: 0.2,
+    });
     expect(failure(() => flags('--finetuning_type none')).message).toMatch(/"none" is refused/);
   });
 

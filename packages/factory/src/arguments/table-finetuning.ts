@@ -24,10 +24,7 @@ function needs(key: string): string {
 }
 
 const OFT = needs('finetuning_type oft');
-const PREFERENCE = needs('stage dpo or kto');
 const PPO = needs('stage ppo');
-const REFERENCE =
-  'it acts only with stage dpo, kto or ppo or with use_asft_loss, which are not supported yet';
 const REWARD = needs('stage ppo');
 const GALORE = needs('use_galore');
 const APOLLO = needs('use_apollo');
@@ -78,33 +75,56 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
   noEffect('oft_rank', int(0), 0, 'OFT rank', OFT),
   noEffect('oft_block_size', int(0), 32, 'OFT block size', OFT),
   noEffect('oft_target', list, ['all'], 'OFT modules', OFT),
-  noEffect('pref_beta', float(), 0.1, 'beta of a preference loss', PREFERENCE),
-  noEffect('pref_ftx', float(), 0, 'weight of the supervised loss', PREFERENCE),
-  noEffect('pref_bco_weight', float(), 0, 'weight of the BCO loss', PREFERENCE),
-  noEffect(
+  supported('pref_beta', float({ min: 0, exclusiveMin: true }), 0.1, 'dpo, kto: beta of the preference loss'),
+  supported('pref_ftx', float({ min: 0 }), 0, 'dpo, kto: weight of an added supervised loss'),
+  supported('pref_bco_weight', float({ min: 0 }), 0, 'dpo: weight of an added BCO loss'),
+  supported(
     'pref_loss',
     choice('sigmoid', 'hinge', 'ipo', 'kto_pair', 'orpo', 'simpo'),
     'sigmoid',
-    'kind of preference loss',
-    PREFERENCE,
+    'dpo: sigmoid, hinge, ipo, orpo or simpo',
+    {
+      kto_pair: 'LLaMA-Factory takes it and then stops at the first step; stage kto trains on rated answers',
+    },
   ),
-  noEffect('dpo_label_smoothing', float(), 0, 'label smoothing of DPO', PREFERENCE),
-  noEffect('kto_chosen_weight', float(), 1, 'weight of desirable rows', PREFERENCE),
-  noEffect('kto_rejected_weight', float(), 1, 'weight of undesirable rows', PREFERENCE),
-  noEffect('simpo_gamma', float(), 0.5, 'SimPO margin', PREFERENCE),
+  supported(
+    'dpo_label_smoothing',
+    float({ min: 0, max: 1 }),
+    0,
+    'dpo, sigmoid: share of pairs whose order is wrong',
+  ),
+  supported('kto_chosen_weight', float({ min: 0 }), 1, 'kto: weight of desirable answers'),
+  supported('kto_rejected_weight', float({ min: 0 }), 1, 'kto: weight of undesirable answers'),
+  supported('simpo_gamma', float(), 0.5, 'dpo, simpo: margin between the answers'),
   noEffect('ppo_buffer_size', int(1), 1, 'mini-batches per buffer', PPO),
   noEffect('ppo_epochs', int(1), 4, 'inner epochs', PPO),
   noEffect('ppo_score_norm', bool, false, 'normalise scores', PPO),
   noEffect('ppo_target', float(), 6, 'target KL', PPO),
   noEffect('ppo_whiten_rewards', bool, false, 'whiten rewards', PPO),
-  noEffect('ref_model', optional(string), null, 'reference model', REFERENCE),
-  noEffect('ref_model_adapters', list, null, 'its adapters', REFERENCE),
-  noEffect('ref_model_quantization_bit', bits, null, 'its bits', REFERENCE),
+  supported(
+    'ref_model',
+    optional(string),
+    null,
+    'dpo, kto: reference model; unset = the model before training (lora: without its adapter)',
+  ),
+  supported('ref_model_adapters', list, [], 'dpo, kto: adapters of ref_model'),
+  refused(
+    'ref_model_quantization_bit',
+    bits,
+    null,
+    'bits of the reference model',
+    'a quantised reference model is not supported yet; it is open only before the first step, so that it does not add to training',
+  ),
   noEffect('reward_model', optional(string), null, 'reward model', REWARD),
   noEffect('reward_model_adapters', list, null, 'its adapters', REWARD),
   noEffect('reward_model_quantization_bit', bits, null, 'its bits', REWARD),
   noEffect('reward_model_type', choice('lora', 'full', 'api'), 'lora', 'its kind', REWARD),
-  noEffect('ld_alpha', optional(float()), null, 'LD-DPO weight', PREFERENCE),
+  supported(
+    'ld_alpha',
+    optional(float({ min: 0, max: 1 })),
+    null,
+    'dpo: weight of tokens beyond the shorter answer (LD-DPO)',
+  ),
   refused('use_galore', bool, false, 'GaLore optimiser', optimiser('GaLore')),
   noEffect('galore_target', list, ['all'], 'GaLore modules', GALORE),
   noEffect('galore_rank', int(1), 16, 'GaLore rank', GALORE),
@@ -168,13 +188,9 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
     'stage',
     choice('pt', 'sft', 'rm', 'ppo', 'dpo', 'kto', 'orpo'),
     'sft',
-    'pt (plain text) or sft (answers)',
+    'pt (plain text), sft (answers), dpo (pairs), kto (rated answers) or rm (reward model)',
     {
-      rm: 'reward model training is not supported yet; pt and sft are',
-      ppo: 'PPO is not supported yet; pt and sft are',
-      dpo: 'preference training (DPO, ORPO, SimPO) is not supported yet; pt and sft are',
-      kto: 'KTO is not supported yet; pt and sft are',
-      orpo: 'this older stage is now stage dpo with pref_loss orpo, and preference training is not supported yet; pt and sft are',
+      ppo: 'PPO is not supported yet; pt, sft, rm, dpo and kto are',
     },
   ),
   supported(

@@ -13,8 +13,9 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { FileContent } from '#factory/store/atomic-file.ts';
 import { encodeSafetensors, type SafetensorsTensor } from '#factory/store/safetensors-format.ts';
 import { decodeTensors, encodeTensors, type StateTensor } from '#factory/store/tensor-file.ts';
-import type { RunState } from '#factory/train/run-state.ts';
+import { freshState, type RunState } from '#factory/train/run-state.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
+import { valueHeadFile } from './value-head-file.ts';
 
 const STATE_FILE = 'tunesmith_state.json';
 const PARAMETERS_FILE = 'trained_parameters.safetensors';
@@ -79,7 +80,8 @@ export function restore(
     for (const [key, { data }] of Object.entries(optimizer.states[i]))
       data.set(take(tensors, `${key}.${name}`, data, dir));
   });
-  return { state, logLines, dataFingerprint };
+  // Checkpoints of earlier versions lack what was added to the state since.
+  return { state: { ...freshState(), ...state }, logLines, dataFingerprint };
 }
 
 export function restoreParameters(
@@ -113,8 +115,10 @@ function take(
 /** The tuned model as others load it: a PEFT adapter, or whole weights in the dtype of the base. */
 export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<string, FileContent> {
   const { decoder, adapter } = opened;
+  const scoring = decoder.valueHead ? valueHeadFile(decoder.valueHead) : {};
   if (adapter) {
-    const tensors = decoder.parameters.map(
+    const own = decoder.parameters.filter(({ name }) => !name.startsWith('v_head.'));
+    const tensors = own.map(
       ({ name, shape, value }): SafetensorsTensor => ({
         name: `base_model.model.${name}`,
         dtype: 'F32',
@@ -127,6 +131,7 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
       revision: args.model_revision === 'main' ? null : args.model_revision,
     };
     return {
+      ...scoring,
       'adapter_model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
       'adapter_config.json': formatPeftConfig({ ...adapter, pairs: pairsOf(decoder, adapter.rank) }, origin),
     };
@@ -134,6 +139,7 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
   const { storedDtype, raw } = decoder.config;
   const tensors = [...decoder.weights].map(([name, weight]) => asStored(name, weight, storedDtype));
   return {
+    ...scoring,
     'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
     'config.json': formatConfig(raw),
   };

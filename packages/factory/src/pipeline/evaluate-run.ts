@@ -9,28 +9,28 @@ import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { writeResults } from '#factory/store/results.ts';
 import type { ResolvedTemplate } from '#factory/tokens/template.ts';
-import { evaluationMetrics } from '#factory/train/evaluate.ts';
 import type { Base } from './open-base.ts';
 import type { PreparedRows } from './prepare-rows.ts';
+import type { PreparedTask } from './prepare-task.ts';
 
 export const PREDICTIONS_FILE = 'generated_predictions.jsonl';
 
 export async function evaluateRun(
   args: TrainArgs,
   decoder: Decoder,
-  rows: PreparedRows,
+  { task, evaluation }: PreparedTask,
   { onEvent, signal }: { onEvent(event: TrainEvent): void; signal: AbortSignal },
 ): Promise<Record<string, number>> {
   const metrics: Record<string, number> = {};
-  for (const { name, dataset } of rows.evaluation) {
-    const set = { name, rows: dataset.examples };
-    const values = await evaluationMetrics(decoder, set, {
+  for (const { name, rows } of evaluation) {
+    const options = {
       batchSize: args.per_device_eval_batch_size,
       wantAccuracy: args.compute_accuracy,
       signal,
       clock: () => performance.now(),
-      onProgress: (done, total) => onEvent({ kind: 'evaluate', step: 0, done, total }),
-    });
+      onProgress: (done: number, total: number) => onEvent({ kind: 'evaluate', step: 0, done, total }),
+    };
+    const values = await task.evaluate(decoder, { name, rows }, options, {});
     Object.assign(metrics, values);
     const loss = values[name ? `eval_${name}_loss` : 'eval_loss'];
     if (args.stage === 'pt') metrics[name ? `perplexity_${name}` : 'perplexity'] = Math.exp(loss);

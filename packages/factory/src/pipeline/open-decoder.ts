@@ -11,9 +11,11 @@ import { initialLora } from '#factory/model/initial-lora.ts';
 import { checkExpanded, expandedLayers } from '#factory/model/llama-pro.ts';
 import type { Quantisation } from '#factory/model/park-weights.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
+import { initialValueHead, type ValueHead } from '#factory/model/value-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { Base } from './open-base.ts';
+import { readValueHead } from './value-head-file.ts';
 
 export interface OpenedDecoder {
   decoder: Decoder;
@@ -62,7 +64,7 @@ export async function openDecoder(
       : args.lora_alpha / args.lora_rank;
     const shapeOf = (module: string) => shapes.get(`${module}.weight`) as number[];
     const modules = initialLora(choice.loraModules, shapeOf, args.lora_rank, args.seed);
-    lora = { rank: args.lora_rank, scale, dropout: args.lora_dropout, modules };
+    lora = { rank: args.lora_rank, scale, dropout: dropoutOf(args), modules };
     adapter = {
       rank: args.lora_rank,
       alpha: args.lora_alpha,
@@ -84,6 +86,7 @@ export async function openDecoder(
     source,
     trained: choice.tensors,
     lora,
+    valueHead: await valueHeadOf(args, base, use),
     halfStorage: args.fp16 || args.bf16,
     quantisation: quantisationOf(args),
     stream: args.stream_base,
@@ -112,6 +115,20 @@ function quantisationOf(args: TrainArgs): Quantisation | null {
   return { bits: 4, kind: args.quantization_type, nested: args.double_quantization };
 }
 
+/** Answers are compared with a reference without noise: as in LLaMA-Factory, dropout is off in these stages. */
+function dropoutOf({ stage, lora_dropout }: TrainArgs): number {
+  return stage === 'dpo' || stage === 'kto' ? 0 : lora_dropout;
+}
+
+/** The head that the model or its last adapter was trained with, or a new one. */
+async function valueHeadOf(args: TrainArgs, base: Base, use: 'train' | 'infer'): Promise<ValueHead | null> {
+  if (args.stage !== 'rm') return null;
+  const { hiddenSize } = base.config;
+  const dir = args.adapter_name_or_path.at(-1) ?? base.dir;
+  const found = await readValueHead(dir, hiddenSize);
+  return found ?? (use === 'train' ? initialValueHead(hiddenSize, args.seed) : null);
+}
+
 /** The adapter goes on with its own rank, alpha and targets; the arguments' are for new ones. */
 function continueAdapter(given: LoraAdapter, args: TrainArgs, use: 'train' | 'infer') {
   const ranks = new Set(given.pairs.map((p) => p.rank));
@@ -124,7 +141,8 @@ function continueAdapter(given: LoraAdapter, args: TrainArgs, use: 'train' | 'in
   const modules = new Map(given.pairs.map(({ module, a, b }) => [module, { a, b }]));
   const dropout = use === 'train' ? args.lora_dropout : 0;
   const { pairs, ...adapter } = given;
-  const lora = { rank: pairs[0].rank, scale: loraScale(given, pairs[0]), dropout, modules };
+  const active = use === 'train' ? dropoutOf(args) : 0;
+  const lora = { rank: pairs[0].rank, scale: loraScale(given, pairs[0]), dropout: active, modules };
   return { lora, adapter: { ...adapter, dropout, baseModel: args.model_name_or_path } };
 }
 

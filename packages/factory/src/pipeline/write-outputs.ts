@@ -18,6 +18,7 @@ import { modelFiles } from './checkpoint-files.ts';
 import type { Base } from './open-base.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
 import type { PreparedRows } from './prepare-rows.ts';
+import { rowLengths } from './train-rows.ts';
 
 const TOKENIZER_FILES = [
   'tokenizer.json',
@@ -49,7 +50,7 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
   for (const [name, content] of Object.entries({ ...modelFiles(opened, args), ...companions }))
     await writeAtomic(join(dir, name), content);
 
-  const samples = (rows.train?.examples.length ?? 0) * settings.totalEpochs;
+  const samples = rows.train ? rowLengths(rows.train).length * settings.totalEpochs : 0;
   const metrics: Record<string, number> = {
     epoch: state.step / settings.stepsPerEpoch,
     train_loss: state.totalLoss / Math.max(1, state.step),
@@ -116,7 +117,7 @@ export function logEvent(dir: string, event: TrainEvent, state: RunState, settin
     totalSteps: settings.totalSteps,
     loss: entry.loss,
     evalLoss: entry.eval_loss,
-    accuracy: entry.eval_accuracy,
+    accuracy: entry.eval_accuracy ?? entry['rewards/accuracies'] ?? entry.accuracy,
     lr: entry.learning_rate,
     epoch: entry.epoch,
     elapsedSeconds: state.seconds,

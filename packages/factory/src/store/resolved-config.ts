@@ -73,6 +73,17 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   use_rslora: 'result',
   use_llama_pro: 'result',
   create_new_adapter: 'result',
+  pref_beta: 'result',
+  pref_ftx: 'result',
+  pref_bco_weight: 'result',
+  pref_loss: 'result',
+  dpo_label_smoothing: 'result',
+  kto_chosen_weight: 'result',
+  kto_rejected_weight: 'result',
+  simpo_gamma: 'result',
+  ref_model: 'result',
+  ref_model_adapters: 'result',
+  ld_alpha: 'result',
   compute_accuracy: 'selection',
   disable_shuffling: 'result',
   early_stopping_steps: 'result',
@@ -175,6 +186,13 @@ export function configHash(args: object): string {
   return createHash('sha256')
     .update(canonical(withoutSecrets(args)))
     .digest('hex');
+}
+
+/** As `configHash`, over the keys alone that change the result of a step. */
+export function resultHash(args: TrainArgs): string {
+  return configHash(
+    Object.fromEntries(Object.entries(args).filter(([key]) => EFFECTS[key as keyof TrainArgs] === 'result')),
+  );
 }
 
 /** The stored configuration of a folder, or null where there is none. */

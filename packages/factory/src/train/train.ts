@@ -1,5 +1,5 @@
-// In: a decoder, a task and its rows in a planned order, settings, and ports for saving and telling. Out: trained parameters, in
-// place, and the state of the run. Arguments, files, templates and terminals are unknown here.
+// In: a decoder, a task and its rows in a planned order, settings, and ports for saving and telling. Out: trained
+// parameters, in place, and the state of the run. Arguments, files, templates and terminals are unknown here.
 import { clipCoefficient, globalNorm, type Optimizer } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';

@@ -1,0 +1,84 @@
+// In: the arguments and an encoded data set. Out: the task of the run's stage, and rows as that task takes them. The
+// reference model's log-probabilities are put into rows that need them, once they are known.
+import type { EncodedDataset, EncodedExample } from '#factory/records/encoded.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { type FeedbackRow, feedbackObjective } from '#factory/train/feedback.ts';
+import { objectiveTask } from '#factory/train/objective-step.ts';
+import { type PreferenceRow, preferenceObjective } from '#factory/train/preference.ts';
+import { REFERENCE_FREE } from '#factory/train/preference-losses.ts';
+import { rewardObjective } from '#factory/train/reward.ts';
+import { supervised, type TrainTask } from '#factory/train/task.ts';
+
+export type TrainRow = EncodedExample | PreferenceRow | FeedbackRow;
+
+export function taskOf(args: TrainArgs): TrainTask<TrainRow> {
+  // Rows of `rowsOf` are of the kind that the stage's task takes.
+  return chooseTask(args) as TrainTask<TrainRow>;
+}
+
+function chooseTask(args: TrainArgs) {
+  switch (args.stage) {
+    case 'pt':
+    case 'sft':
+      return supervised;
+    case 'dpo':
+      return objectiveTask(
+        preferenceObjective({
+          loss: args.pref_loss,
+          beta: args.pref_beta,
+          ftx: args.pref_ftx,
+          bcoWeight: args.pref_bco_weight,
+          labelSmoothing: args.dpo_label_smoothing,
+          simpoGamma: args.simpo_gamma,
+          ldAlpha: args.ld_alpha,
+        }),
+      );
+    case 'kto':
+      return objectiveTask(
+        feedbackObjective({
+          beta: args.pref_beta,
+          desirableWeight: args.kto_chosen_weight,
+          undesirableWeight: args.kto_rejected_weight,
+          ftx: args.pref_ftx,
+        }),
+      );
+    case 'rm':
+      return objectiveTask(rewardObjective());
+  }
+}
+
+export function needsReference({ stage, pref_loss }: TrainArgs): boolean {
+  return stage === 'kto' || (stage === 'dpo' && !REFERENCE_FREE.has(pref_loss));
+}
+
+/** Rows of the stage; `reference` has a log-probability per sequence where the stage needs one. */
+export function rowsOf(
+  { stage }: TrainArgs,
+  { examples, isDesirable }: EncodedDataset,
+  reference: ArrayLike<number> | null,
+): TrainRow[] {
+  if (stage === 'pt' || stage === 'sft') return examples;
+  return Array.from({ length: examples.length / 2 }, (_, row): TrainRow => {
+    const [a, b] = [2 * row, 2 * row + 1];
+    if (stage === 'kto')
+      return {
+        answer: examples[a],
+        mismatched: examples[b],
+        isDesirable: isDesirable?.[row] ?? false,
+        reference: reference && { answer: reference[a], mismatched: reference[b] },
+      };
+    return {
+      chosen: examples[a],
+      rejected: examples[b],
+      reference: reference && { chosen: reference[a], rejected: reference[b] },
+    };
+  });
+}
+
+/** Ids of each row, for planning batches: the longest of its sequences. */
+export function rowLengths({ examples, sequencesPerRow }: EncodedDataset): number[] {
+  return Array.from({ length: examples.length / sequencesPerRow }, (_, row) => {
+    const own = examples.slice(row * sequencesPerRow, (row + 1) * sequencesPerRow);
+    return Math.max(...own.map(({ inputIds }) => inputIds.length));
+  });
+}
