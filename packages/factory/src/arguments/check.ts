@@ -225,6 +225,15 @@ function finetuningRules(args: TrainArgs): Broken[] {
       absent('ref_model', 'ref_model_adapters are given without their ref_model', 'Add --ref_model.'),
     ],
     [
+      ![null, 4, 8].includes(args.ref_model_quantization_bit),
+      {
+        code: 'ARGS_NOT_SUPPORTED',
+        keys: ['ref_model_quantization_bit'],
+        message: `ref_model_quantization_bit ${args.ref_model_quantization_bit} is refused: there are 4 and 8 bits`,
+        remedy: 'Set ref_model_quantization_bit to 4 or 8.',
+      },
+    ],
+    [
       args.packing === true && !['pt', 'sft'].includes(args.stage),
       conflict(
         ['packing', 'stage'],

@@ -131,6 +131,7 @@ const PREFERENCE_KEYS: readonly [key: string, needed: string, acts: (args: Undec
   ['pref_ftx', 'stage dpo or kto', comparesAnswers],
   ['ref_model', 'stage dpo (but for pref_loss orpo and simpo) or kto', hasReference],
   ['ref_model_adapters', 'ref_model', (args) => hasReference(args) && args.ref_model !== null],
+  ['ref_model_quantization_bit', 'ref_model', (args) => hasReference(args) && args.ref_model !== null],
   ['pref_loss', 'stage dpo', ({ stage }) => stage === 'dpo'],
   ['pref_bco_weight', 'stage dpo with a reference', (args) => args.stage === 'dpo' && hasReference(args)],
   ['ld_alpha', 'stage dpo', ({ stage }) => stage === 'dpo'],

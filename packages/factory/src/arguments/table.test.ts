@@ -175,6 +175,7 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   simpo_gamma: true,
   ref_model: true,
   ref_model_adapters: true,
+  ref_model_quantization_bit: true,
   ld_alpha: true,
   compute_accuracy: true,
   disable_shuffling: true,

@@ -35,17 +35,20 @@ async function openReference(args: TrainArgs, decoder: Decoder, { env, note }: R
     model_name_or_path: args.ref_model,
     model_revision: 'main',
     adapter_name_or_path: args.ref_model_adapters,
+    quantization_bit: args.ref_model_quantization_bit,
     train_from_scratch: false,
   };
   const base = await openBase(own, 'infer', { env, note });
-  try {
-    if (base.config.vocabSize !== decoder.config.vocabSize)
-      throw otherVocabulary(args, base.config.vocabSize, decoder);
-    const opened = await openDecoder(own, base, 'infer', note);
-    return { decoder: opened.decoder, close: () => opened.decoder.backend.dispose() };
-  } finally {
+  if (base.config.vocabSize !== decoder.config.vocabSize) {
     await base.weights.close();
+    throw otherVocabulary(args, base.config.vocabSize, decoder);
   }
+  const opened = await openDecoder(own, base, 'infer', note);
+  const close = async () => {
+    await opened.decoder.backend.dispose();
+    await base.weights.close();
+  };
+  return { decoder: opened.decoder, close };
 }
 
 /** Log-probabilities in nats of all sequences of each data set; from the run's file where it fits. */

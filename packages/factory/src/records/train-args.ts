@@ -99,6 +99,7 @@ export interface FinetuningArgs {
   /** A model to compare with; null for the base with the adapter off, or the model as it was before training. */
   ref_model: string | null;
   ref_model_adapters: string[];
+  ref_model_quantization_bit: number | null;
   ld_alpha: number | null;
   compute_accuracy: boolean;
   disable_shuffling: boolean;

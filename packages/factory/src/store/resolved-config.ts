@@ -83,6 +83,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   simpo_gamma: 'result',
   ref_model: 'result',
   ref_model_adapters: 'result',
+  ref_model_quantization_bit: 'result',
   ld_alpha: 'result',
   compute_accuracy: 'selection',
   disable_shuffling: 'result',
