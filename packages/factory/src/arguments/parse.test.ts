@@ -382,11 +382,6 @@ describe('older names', () => {
     expect(failure(() => flags('--neft_alpha 5')).message).toMatch(
       /neftune_noise_alpha \(given as neft_alpha\)/,
     );
-    expect(flags('--stage orpo --orpo_beta 0.2').args).toMatchObject({
-      stage: 'dpo',
-      pref_loss: 'orpo',
-      pref_beta: 0.2,
-    });
     expect(failure(() => flags('--finetuning_type none')).message).toMatch(/"none" is refused/);
   });
 
