@@ -36,7 +36,8 @@ export class BufferPool {
     for (const size of [...this.#free.keys()].sort((a, b) => b - a)) {
       const list = this.#free.get(size) as ArrayBuffer[];
       while (list.length > 0 && this.#freeBytes > keepBytes) {
-        list.pop();
+        // Detached, so that it goes back now and not when the garbage collector notices.
+        list.pop()?.transfer(0);
         this.#freeBytes -= size;
       }
     }

@@ -88,7 +88,11 @@ class OrtExecutable implements Executable {
       fetches[name] = new this.#runtime.Tensor(ORT_TYPE[node.dtype] as 'float32', data as Float32Array, dims);
     }
     try {
-      await session.run(values, fetches);
+      const copies = await session.run(values, fetches);
+      // The binding writes into our buffers, and then hands out copies of them. Detaching frees a copy now; the garbage
+      // collector would do it some hundreds of megabytes later.
+      for (const { data } of Object.values(copies))
+        ((data as Float32Array).buffer as ArrayBuffer).transfer(0);
     } catch (cause) {
       for (const tensor of Object.values(out)) tensor.dispose();
       throw runFailed(this.name, cause);
