@@ -13,9 +13,15 @@ export { headFused, headLogits, headNorm, headStatistics, headTrained } from './
 export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';
 export { adafactorRule } from './optim/adafactor.ts';
+export { adamMiniRule } from './optim/adam-mini.ts';
 export { adamwRule } from './optim/adamw.ts';
+export { apolloRule } from './optim/apollo.ts';
+export { badamRule } from './optim/badam.ts';
+export { classicAdamwRule } from './optim/classic-adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
+export { galoreRule } from './optim/galore.ts';
 export { lionRule } from './optim/lion.ts';
+export { muonRule } from './optim/muon.ts';
 export { Optimizer, type ParameterPlan, type UpdateRule } from './optim/optimizer.ts';
 export { makeSchedule } from './optim/schedule.ts';
 export { sgdRule } from './optim/sgd.ts';
@@ -29,5 +35,6 @@ export type {
   ParameterGroup,
   Tensor,
 } from './run/backend.ts';
+export { matrixProduct } from './run/matrix-product.ts';
 export { openBackend } from './run/open-backend.ts';
 export { runtimeFolder, runtimeVersion } from './run/ort-runtime.ts';

@@ -136,7 +136,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
       const settings = makeSettings(args, stepsPerEpoch);
       let state = freshState();
-      const optimizer = makeOptimizer(decoder.parameters, args);
+      const optimizer = makeOptimizer(decoder, args);
       if (point) {
         const snapshot = restore(point.files, point.dir, decoder, optimizer);
         if (!snapshot) throw modelOnly(point.dir);

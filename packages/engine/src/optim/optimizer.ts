@@ -33,7 +33,7 @@ export interface UpdateRule {
   makeState(shape: readonly number[], stepsDone: number): ParameterState;
   /** One step in place. A rule may add or remove arrays of the state; `makeState` then knows at which steps. */
   step(parameter: TrainedArray, state: ParameterState, options: StepOptions): void | Promise<void>;
-  /** Whether step `step` changes the parameter, where it does not always. */
+  /** Whether step `step` changes the parameter, where it does not always; in between it has the state of `makeState`. */
   isActive?(step: number): boolean;
 }
 
@@ -76,8 +76,11 @@ export class Optimizer {
   async step(options: { learningRate: number; step: number; gradScale: number }): Promise<void> {
     const { learningRate, step, gradScale } = options;
     for (const [i, parameter] of this.#parameters.entries()) {
-      const { name, value, gradient } = parameter;
-      if (!this.#isActive(i, step)) continue;
+      const { name, shape, value, gradient } = parameter;
+      if (!this.#isActive(i, step)) {
+        this.states[i] = this.#plans[i].rule.makeState(shape, step);
+        continue;
+      }
       if (gradient.length !== value.length)
         throw new EngineError({
           code: 'ENGINE_BAD_SHAPE',

@@ -14,10 +14,7 @@ import {
   string,
   supported,
 } from './key.ts';
-
-function optimiser(name: string): string {
-  return `the ${name} optimiser is not supported yet; AdamW is`;
-}
+import { OPTIMISER_KEYS } from './table-optimisers.ts';
 
 function needs(key: string): string {
   return `it acts only with ${key}, which is not supported yet`;
@@ -26,16 +23,12 @@ function needs(key: string): string {
 const OFT = needs('finetuning_type oft');
 const PPO = needs('stage ppo');
 const REWARD = needs('stage ppo');
-const GALORE = needs('use_galore');
-const APOLLO = needs('use_apollo');
-const BADAM = needs('use_badam');
 const SWANLAB = needs('use_swanlab');
 const PISSA = needs('pissa_init');
 const TEXT_ONLY = 'it acts only on vision models; only text models are trained here';
 const OTHER_LOSS = 'this loss is not supported yet; cross-entropy is';
 const MULTI_GPU = 'it is a multi-GPU PyTorch backend; this trainer runs on one machine without PyTorch';
 
-const proj = (...kinds: string[]) => choice(...kinds);
 const bits = optional(int(1, 8));
 
 export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
@@ -119,43 +112,7 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
     null,
     'dpo: weight of tokens beyond the shorter answer (LD-DPO)',
   ),
-  refused('use_galore', bool, false, 'GaLore optimiser', optimiser('GaLore')),
-  noEffect('galore_target', list, ['all'], 'GaLore modules', GALORE),
-  noEffect('galore_rank', int(1), 16, 'GaLore rank', GALORE),
-  noEffect('galore_update_interval', int(1), 200, 'steps between projections', GALORE),
-  noEffect('galore_scale', float(), 2, 'GaLore scale', GALORE),
-  noEffect(
-    'galore_proj_type',
-    proj('std', 'reverse_std', 'right', 'left', 'full'),
-    'std',
-    'GaLore side',
-    GALORE,
-  ),
-  noEffect('galore_layerwise', bool, false, 'GaLore per layer', GALORE),
-  refused('use_apollo', bool, false, 'APOLLO optimiser', optimiser('APOLLO')),
-  noEffect('apollo_target', list, ['all'], 'APOLLO modules', APOLLO),
-  noEffect('apollo_rank', int(1), 16, 'APOLLO rank', APOLLO),
-  noEffect('apollo_update_interval', int(1), 200, 'steps between projections', APOLLO),
-  noEffect('apollo_scale', float(), 32, 'APOLLO scale', APOLLO),
-  noEffect('apollo_proj', proj('svd', 'random'), 'random', 'APOLLO projection', APOLLO),
-  noEffect('apollo_proj_type', proj('std', 'right', 'left'), 'std', 'APOLLO side', APOLLO),
-  noEffect('apollo_scale_type', choice('channel', 'tensor'), 'channel', 'APOLLO scaling', APOLLO),
-  noEffect('apollo_layerwise', bool, false, 'APOLLO per layer', APOLLO),
-  noEffect('apollo_scale_front', bool, false, 'limit before scaling', APOLLO),
-  refused('use_badam', bool, false, 'BAdam optimiser', optimiser('BAdam')),
-  noEffect('badam_mode', choice('layer', 'ratio'), 'layer', 'BAdam mode', BADAM),
-  noEffect('badam_start_block', optional(int()), null, 'first block', BADAM),
-  noEffect(
-    'badam_switch_mode',
-    optional(choice('ascending', 'descending', 'random', 'fixed')),
-    'ascending',
-    'block order',
-    BADAM,
-  ),
-  noEffect('badam_switch_interval', optional(int(-1)), 50, 'steps per block', BADAM),
-  noEffect('badam_update_ratio', float(), 0.05, 'share of parameters updated', BADAM),
-  noEffect('badam_mask_mode', choice('adjacent', 'scatter'), 'adjacent', 'mask kind', BADAM),
-  noEffect('badam_verbose', int(0, 2), 0, 'verbosity', BADAM),
+  ...OPTIMISER_KEYS,
   refused(
     'use_swanlab',
     bool,
@@ -203,7 +160,7 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
     false,
     'train only the blocks that tunesmith expand inserted (freeze or lora)',
   ),
-  refused('use_adam_mini', bool, false, 'Adam-mini optimiser', optimiser('Adam-mini')),
+  supported('use_adam_mini', bool, false, 'Adam-mini optimiser: one second moment per head or row'),
   refused('use_mca', bool, false, 'Megatron core backend', MULTI_GPU),
   refused('use_megatron_bridge', bool, false, 'Megatron-Bridge backend', MULTI_GPU),
   neverAllowed(
@@ -222,7 +179,7 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
     'it acts only with use_hyper_parallel, which is not supported',
   ),
   refused('hyper_parallel_cp_size', int(1), 1, 'context parallel size', MULTI_GPU),
-  refused('use_muon', bool, false, 'Muon optimiser', optimiser('Muon')),
+  supported('use_muon', bool, false, 'Muon optimiser on matrices, AdamW on the rest'),
   refused('use_dft_loss', bool, false, 'DFT loss', OTHER_LOSS),
   refused('use_asft_loss', bool, false, 'ASFT loss', OTHER_LOSS),
   noEffect('asft_alpha', float(), 0.1, 'ASFT weight', needs('use_asft_loss')),

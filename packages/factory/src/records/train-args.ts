@@ -101,6 +101,29 @@ export interface FinetuningArgs {
   ref_model_adapters: string[];
   ref_model_quantization_bit: number | null;
   ld_alpha: number | null;
+  use_galore: boolean;
+  /** `all`: every linear layer but the output head; else parts of module names. The same for APOLLO. */
+  galore_target: string[];
+  galore_rank: number;
+  galore_update_interval: number;
+  galore_scale: number;
+  galore_proj_type: 'std' | 'reverse_std' | 'right' | 'left' | 'full';
+  use_apollo: boolean;
+  apollo_target: string[];
+  apollo_rank: number;
+  apollo_update_interval: number;
+  apollo_scale: number;
+  apollo_proj: 'svd' | 'random';
+  apollo_proj_type: 'std' | 'right' | 'left';
+  apollo_scale_type: 'channel' | 'tensor';
+  apollo_scale_front: boolean;
+  use_badam: boolean;
+  badam_start_block: number | null;
+  badam_switch_mode: 'ascending' | 'descending' | 'random' | 'fixed';
+  /** Steps per block; -1 never switches. */
+  badam_switch_interval: number;
+  use_adam_mini: boolean;
+  use_muon: boolean;
   compute_accuracy: boolean;
   disable_shuffling: boolean;
   early_stopping_steps: number | null;

@@ -88,9 +88,20 @@ function dataSection({ args, rows }: ModelCardFacts): string {
   return `Training: ${args.dataset.join(', ') || 'none'}; ${rows.used} rows used, ${rows.truncated} of them truncated, ${rows.dropped} dropped. ${evaluated}`;
 }
 
+const CUSTOM_OPTIMISERS = [
+  ['use_galore', 'GaLore'],
+  ['use_apollo', 'APOLLO'],
+  ['use_badam', 'BAdam'],
+  ['use_adam_mini', 'Adam-mini'],
+  ['use_muon', 'Muon'],
+] as const;
+
 function optimizer(args: ModelCardFacts['args']): string {
   const { optim, optim_args, adam_beta1, adam_beta2, adam_epsilon, weight_decay } = args;
   const betas = `betas=(${adam_beta1},${adam_beta2})`;
+  const custom = CUSTOM_OPTIMISERS.find(([key]) => args[key]);
+  if (custom)
+    return `${custom[1]} with ${betas}, epsilon=${pythonNumber(adam_epsilon, true)} and weight_decay=${weight_decay}`;
   if (optim.startsWith('adamw'))
     return `AdamW with ${betas}, epsilon=${pythonNumber(adam_epsilon, true)} and weight_decay=${weight_decay}`;
   const own = [...(optim === 'lion_32bit' ? [betas] : []), ...(optim_args === null ? [] : [optim_args])];

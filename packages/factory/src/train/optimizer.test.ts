@@ -1,7 +1,7 @@
 // On a tiny decoder every optimiser lowers the loss, and a run that was stopped ends with the same bits.
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type TinyOptions, tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
+import { type TinyOptions, tinyConfig, tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
 import { makeParameter } from '#factory/model/parameter.ts';
 import { PLAIN_OPTIMIZER } from './fixtures/optimizer-args.ts';
 import { makeOptimizer, type OptimizerArgs } from './optimizer.ts';
@@ -17,7 +17,7 @@ const STEPS = 16;
 
 async function begin(options: TinyOptions, args: OptimizerArgs) {
   const decoder = await tinyDecoder(backend, options);
-  const optimizer = makeOptimizer(decoder.parameters, args);
+  const optimizer = makeOptimizer(decoder, args);
   const losses: number[] = [];
   return {
     decoder,
@@ -43,6 +43,13 @@ const CASES: [string, TinyOptions, Partial<OptimizerArgs>][] = [
   ['adagrad', LORA, { optim: 'adagrad', learning_rate: 0.05 }],
   ['rmsprop', LORA, { optim: 'rmsprop', learning_rate: 0.01 }],
   ['lion_32bit', LORA, { optim: 'lion_32bit', adam_beta2: 0.99, learning_rate: 0.01 }],
+  ['GaLore', FULL, { use_galore: true, galore_rank: 4, galore_update_interval: 6, learning_rate: 0.005 }],
+  ['APOLLO', FULL, { use_apollo: true, apollo_rank: 2, apollo_update_interval: 6, learning_rate: 0.005 }],
+  ['BAdam', FULL, { use_badam: true, badam_switch_interval: 3, badam_switch_mode: 'random' }],
+  ['BAdam of SGD', FULL, { use_badam: true, badam_switch_interval: 4, optim: 'sgd', learning_rate: 0.1 }],
+  ['Adam-mini', FULL, { use_adam_mini: true, learning_rate: 0.01 }],
+  ['Muon', FULL, { use_muon: true, learning_rate: 0.02 }],
+  ['Muon on an adapter', LORA, { use_muon: true, learning_rate: 0.05 }],
   ['LoRA+', LORA, { loraplus_lr_ratio: 4, learning_rate: 0.005 }],
 ];
 
@@ -85,8 +92,54 @@ test('LoRA+ has the groups of LLaMA-Factory', async () => {
   ];
   // Without momentum a step is the learning rate times the gradient.
   const args = { ...PLAIN_OPTIMIZER, optim: 'sgd', learning_rate: 2 ** -6, loraplus_lr_ratio: 8 } as const;
-  const optimizer = makeOptimizer(parameters, { ...args, loraplus_lr_embedding: 2 ** -10 });
+  const optimizer = makeOptimizer(
+    { parameters, backend, config: tinyConfig() },
+    { ...args, loraplus_lr_embedding: 2 ** -10 },
+  );
   // Half of the peak, as a schedule would have it.
   await optimizer.step({ learningRate: 2 ** -7, step: 1, gradScale: 1 });
   expect(parameters.map(({ value }) => 1 - value[0])).toEqual([2 ** -7, 2 ** -4, 2 ** -4, 2 ** -11]);
+});
+
+test('BAdam trains one layer at a time, and never what is outside the layers', async () => {
+  const args = { ...PLAIN_OPTIMIZER, use_badam: true, badam_switch_interval: 2, badam_start_block: 1 };
+  const { decoder, optimizer, run } = await begin(FULL, args);
+  // The first turn is one step shorter than the others.
+  for (const [step, layer] of [1, 0, 0, 1, 1].entries()) {
+    const before = decoder.parameters.map((p) => p.value.slice());
+    await run(step, step + 1);
+    decoder.parameters.forEach(({ name, value }, i) => {
+      const isTrained = name.startsWith(`model.layers.${layer}.`);
+      expect(!value.every((v, j) => v === before[i][j]), `${step} ${name}`).toBe(isTrained);
+      expect(Object.keys(optimizer.states[i])).toEqual(isTrained ? ['m', 'v'] : []);
+    });
+  }
+});
+
+test.each([
+  [
+    { use_galore: true, galore_target: ['q_proj', 'nothing'] },
+    'galore_target: no trained linear layer has nothing',
+  ],
+  [{ use_badam: true, badam_start_block: 2 }, 'layers 0 to 1, found 2'],
+])('%o is refused', async (change, message) => {
+  const decoder = await tinyDecoder(backend, FULL);
+  expect(() => makeOptimizer(decoder, { ...PLAIN_OPTIMIZER, ...change })).toThrow(message);
+});
+
+test('GaLore and APOLLO take their targets only', async () => {
+  const decoder = await tinyDecoder(backend, FULL);
+  const projected = (change: Partial<OptimizerArgs>) => {
+    const { states } = makeOptimizer(decoder, { ...PLAIN_OPTIMIZER, ...change });
+    return decoder.parameters.filter((_, i) => states[i].left ?? states[i].right).map((p) => p.name);
+  };
+  expect(projected({ use_galore: true })).toEqual(
+    decoder.parameters.map((p) => p.name).filter((name) => name.includes('_proj.')),
+  );
+  expect(projected({ use_apollo: true, apollo_target: ['1.mlp', 'lm_head'] })).toEqual([
+    'model.layers.1.mlp.gate_proj.weight',
+    'model.layers.1.mlp.up_proj.weight',
+    'model.layers.1.mlp.down_proj.weight',
+    'lm_head.weight',
+  ]);
 });

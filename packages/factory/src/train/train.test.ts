@@ -75,7 +75,7 @@ async function run(options: Options = {}): Promise<Run> {
   });
   const state = from ? structuredClone(from.state) : freshState();
   const weight_decay = options.weightDecay ?? adamw.weight_decay;
-  const optimizer = makeOptimizer(decoder.parameters, { ...adamw, weight_decay });
+  const optimizer = makeOptimizer(decoder, { ...adamw, weight_decay });
   for (const [i, moments] of (from?.moments ?? []).entries()) optimizer.states[i] = structuredClone(moments);
   const now = (): Checkpoint =>
     structuredClone({
@@ -325,7 +325,7 @@ describe('train', () => {
       rows: silent,
       evaluation: [],
       state: freshState(),
-      optimizer: makeOptimizer(decoder.parameters, { ...adamw, weight_decay: 0.5 }),
+      optimizer: makeOptimizer(decoder, { ...adamw, weight_decay: 0.5 }),
       settings: { ...settings, totalSteps: 1, learningRate },
       clock: () => 0,
       rssBytes: () => 0,
