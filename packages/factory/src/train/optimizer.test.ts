@@ -13,7 +13,7 @@ afterAll(() => backend.dispose());
 const rows = tinyRows([6, 9, 4, 7], 'optimiser');
 const LORA: TinyOptions = { lora: { targets: ['all'], dropout: 0 } };
 const FULL: TinyOptions = { trained: 'all' };
-const STEPS = 16;
+const STEPS = 12;
 
 async function begin(options: TinyOptions, args: OptimizerArgs) {
   const decoder = await tinyDecoder(backend, options);
