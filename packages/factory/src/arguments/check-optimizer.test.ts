@@ -5,7 +5,7 @@ import { parseTrainArgs } from './parse.ts';
 
 const BASE = '--model_name_or_path M --do_train --dataset d --output_dir o';
 const parsed = (text: string) =>
-  parseTrainArgs(`${BASE} ${text}`.split(' '), {
+  parseTrainArgs(`${BASE} ${text}`.trim().split(' '), {
     readFile: () => '',
   });
 
