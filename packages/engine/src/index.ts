@@ -9,7 +9,7 @@ export {
   layerTraining,
   type MaskKind,
 } from './nn/decoder-layer.ts';
-export { headFused, headLogits, headNorm, headStatistics, headTrained } from './nn/head.ts';
+export { headBest, headFused, headLogits, headNorm, headSum, headTrained } from './nn/head.ts';
 export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';
 export { adafactorRule } from './optim/adafactor.ts';

@@ -6,6 +6,7 @@ import {
   add,
   argmax,
   cast,
+  concat,
   exp,
   gatherRows,
   makeInput,
@@ -51,35 +52,63 @@ function sliceLogits(hidden: number, dtype: WeightType, cap: number | null): Sli
   return { w, logits: mul(t, cap), unbend: (dy) => mul(dy, sub(1, mul(t, t))) };
 }
 
-/** h, w -> max [M, 1] and sum [M, 1] of exp(logits - max); with `best`, also the index of the largest logit, i32 [M]. */
-export function headStatistics(hidden: number, dtype: WeightType, best: boolean, cap: number | null): Graph {
+/** Maximum and sum of exponentials of the slices so far; `keep` is what their sums count from now on. */
+interface OnlineSoftmax {
+  max: Node;
+  e: Node;
+  sum: Node;
+  keep: Node | null;
+}
+
+/** One more slice of an online softmax (Milakov and Gimelshein 2018); the first one has nothing to go on from. */
+function nextSlice(logits: Node, isFirst: boolean): OnlineSoftmax {
+  const own = reduceMax(logits, [1], true);
+  const before = makeInput('max_before', ['M', 1]);
+  const max = isFirst ? own : reduceMax(concat([before, own], 1), [1], true);
+  const e = exp(sub(logits, max));
+  const sum = reduceSum(e, [1], true);
+  if (isFirst) return { max, e, sum, keep: null };
+  const keep = exp(sub(before, max));
+  return { max, e, sum: add(mul(makeInput('sum_before', ['M', 1]), keep), sum), keep };
+}
+
+/** h, w -> of this slice alone: max [M, 1], sum [M, 1] of exp(logits - max), and the index of the largest logit, i32 [M]. */
+export function headBest(hidden: number, dtype: WeightType, cap: number | null): Graph {
   const { logits } = sliceLogits(hidden, dtype, cap);
-  const max = reduceMax(logits, [1], true);
-  const sum = reduceSum(exp(sub(logits, max)), [1], true);
-  return makeGraph('head_statistics', best ? { max, sum, best: argmax(logits) } : { max, sum });
+  const { max, sum } = nextSlice(logits, true);
+  return makeGraph('head_best', { max, sum, best: argmax(logits) });
+}
+
+/** h, w -> max [M, 1] and sum [M, 1] of exp(logits - max) of the slices so far; after the first, max_before and sum_before too. */
+export function headSum(hidden: number, dtype: WeightType, cap: number | null, isFirst: boolean): Graph {
+  const { max, sum } = nextSlice(sliceLogits(hidden, dtype, cap).logits, isFirst);
+  return makeGraph('head_sum', { max, sum });
 }
 
 /**
- * As `headStatistics`, and mean [M, hidden] = exp(logits - max) @ w, through the cap: the part of the gradient by h that
- * a frozen output matrix gives, up to a factor per row that is known once all slices are done (online softmax, Milakov
- * 2018).
+ * As `headSum`, and mean [M, hidden] = exp(logits - max) @ w, through the cap: the part of the gradient by h that
+ * a frozen output matrix gives, up to a factor 1 / sum per row; after the first slice mean_before goes into it.
  */
-export function headFused(hidden: number, dtype: WeightType, cap: number | null): Graph {
+export function headFused(hidden: number, dtype: WeightType, cap: number | null, isFirst: boolean): Graph {
   const { w, logits, unbend } = sliceLogits(hidden, dtype, cap);
-  const max = reduceMax(logits, [1], true);
-  const e = exp(sub(logits, max));
-  return makeGraph('head_fused', { max, sum: reduceSum(e, [1], true), mean: matmul(unbend(e), w) });
+  const { max, e, sum, keep } = nextSlice(logits, isFirst);
+  const own = matmul(unbend(e), w);
+  const mean = keep ? add(mul(makeInput('mean_before', ['M', hidden]), keep), own) : own;
+  return makeGraph('head_fused', { max, sum, mean });
 }
 
 /**
  * For a trained output matrix, once the log-normaliser is known: h, w, lse [M, 1], weighted [M, hidden] = weight * h ->
- * mean [M, hidden] = p @ w and d_w [V, hidden] = pᵀ weighted, both without the label's own term.
+ * mean [M, hidden] = p @ w and d_w [V, hidden] = pᵀ weighted, both without the label's own term; after the first slice
+ * mean_before goes into the mean.
  */
-export function headTrained(hidden: number, cap: number | null): Graph {
+export function headTrained(hidden: number, cap: number | null, isFirst: boolean): Graph {
   const { w, logits, unbend } = sliceLogits(hidden, 'f32', cap);
   const p = unbend(exp(sub(logits, makeInput('lse', ['M', 1]))));
   const weighted = makeInput('weighted', ['M', hidden]);
-  return makeGraph('head_trained', { mean: matmul(p, w), d_w: matmul(p, weighted, { transA: true }) });
+  const own = matmul(p, w);
+  const mean = isFirst ? own : add(makeInput('mean_before', ['M', hidden]), own);
+  return makeGraph('head_trained', { mean, d_w: matmul(p, weighted, { transA: true }) });
 }
 
 /** h [M, hidden], w [V, hidden] -> logits [M, V], for decoding. */

@@ -2,11 +2,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { hasWebGpu, withDriver } from '../../../../test/webgpu-driver.ts';
 import * as b from '../graph/build.ts';
 import { makeGraph } from '../graph/node.ts';
 import type { HostArray } from './backend.ts';
 import { openBackend } from './open-backend.ts';
-import { hasWebGpu, withDriver } from './webgpu-driver.ts';
 
 const graph = () => {
   const x = b.makeInput('x', ['N', 3]);

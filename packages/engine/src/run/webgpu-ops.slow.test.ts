@@ -1,5 +1,6 @@
 // Every operation and its gradient on a WebGPU device against the reference, each graph on the device as a whole.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hasWebGpu, withDriver } from '../../../../test/webgpu-driver.ts';
 import { gradient } from '../grad/gradient.ts';
 import * as b from '../graph/build.ts';
 import { type Graph, makeGraph } from '../graph/node.ts';
@@ -8,7 +9,6 @@ import { relativeError, runBackend } from './compare.ts';
 import { backwardOf, cases, describeNode, feed, graphOf, type OpCase } from './op-cases.ts';
 import { openBackend } from './open-backend.ts';
 import { evaluateReference, type HostValue } from './reference.ts';
-import { hasWebGpu, withDriver } from './webgpu-driver.ts';
 
 let backend: Backend;
 

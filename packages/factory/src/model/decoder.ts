@@ -1,6 +1,7 @@
 // In: a model config, weights in memory, and which of them (or which adapters) are trained. Out: a decoder that runs
 // packed batches forward and backward, layer by layer. Losses, optimisers and files are not here.
 import {
+  type Accumulator,
   type Backend,
   type Executable,
   headNorm,
@@ -11,6 +12,7 @@ import {
   layerTraining,
   loraParameters,
   type MaskKind,
+  type ParameterGroup,
   type ResidualPolicy,
   type Tensor,
 } from '@tunesmith/engine';
@@ -22,7 +24,7 @@ import { attentionModules, mlpModules } from './layer-modules.ts';
 import { type LayerTensors, LayerWeights } from './layer-weights.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
-import { addInto, makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
+import { makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { layerRopes, type RopeConfig, ropeTables } from './rope.ts';
 import type { ValueHead } from './value-head.ts';
 
@@ -52,7 +54,7 @@ export interface DecoderOptions {
 
 interface Layer {
   spec: LayerSpec;
-  /** What stays at the backend whatever the base does: the adapters. Base tensors come from LayerWeights. */
+  /** Trained parameters, which stay at the backend whatever the base does. Base tensors come from LayerWeights. */
   feeds: Record<string, Tensor>;
   /** Own trained parameters by their name in the layer. */
   parameters: Map<string, Parameter>;
@@ -105,6 +107,8 @@ export class Decoder {
   readonly #ropes: readonly RopeConfig[];
   readonly #dropout: number;
   readonly #firstTrained: number;
+  readonly #group: ParameterGroup;
+  readonly #sums: Accumulator;
   readonly #executables = new Map<string, Promise<Executable>>();
 
   constructor(options: DecoderOptions) {
@@ -134,13 +138,24 @@ export class Decoder {
     this.#layerWeights = new LayerWeights(backend, base, readsAhead ? 2 : 1);
     const norm = weights.get('model.norm.weight') as StoredWeight;
     this.#trainedNorm = own('model.norm.weight');
-    this.#norm = backend.tensor('f32', norm.shape, norm.data);
     const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
     const trainedHead = config.tieEmbeddings ? this.#trainedEmbedding : own('lm_head.weight');
     this.head = new OutputHead(backend, head, trainedHead, config.logitCap);
     this.valueHead = valueHead;
     if (valueHead) parameters.push(valueHead.weight, valueHead.bias);
     this.parameters = parameters;
+    // Embeddings are looked up on the host, and the head cuts its matrix into slices itself.
+    const fed = this.layers.flatMap((l) => [...l.parameters.values()]);
+    if (this.#trainedNorm) fed.push(this.#trainedNorm);
+    const arrayOf = (p: Parameter, data: Float32Array) => ({ dims: p.shape, data });
+    this.#group = backend.parameters(fed.map((p) => arrayOf(p, p.value)));
+    this.#sums = backend.accumulator(parameters.map((p) => arrayOf(p, p.gradient)));
+    const tensorOf = (p: Parameter) => this.#group.tensors[fed.indexOf(p)];
+    for (const layer of this.layers)
+      for (const [name, parameter] of layer.parameters) layer.feeds[name] = tensorOf(parameter);
+    this.#norm = this.#trainedNorm
+      ? tensorOf(this.#trainedNorm)
+      : backend.tensor('f32', norm.shape, norm.data);
     const first = this.layers.findIndex((l) => l.parameters.size > 0);
     this.#firstTrained = this.#trainedEmbedding ? 0 : first < 0 ? config.layers : first;
   }
@@ -152,7 +167,6 @@ export class Decoder {
     own: (name: string) => Parameter | null,
     all: Parameter[],
   ): Layer {
-    const feeds: Record<string, Tensor> = {};
     const parameters = new Map<string, Parameter>();
     for (const name of layerParameters(spec).keys()) {
       const parameter = own(layerName(i, name));
@@ -162,12 +176,17 @@ export class Decoder {
       const [, module, side] = /^(.*)\.lora_([AB])\.weight$/.exec(name) as RegExpExecArray;
       const pair = lora?.modules.get(layerName(i, module)) as { a: Float32Array; b: Float32Array };
       const parameter = makeParameter(layerName(i, name), shape, side === 'A' ? pair.a : pair.b);
-      feeds[name] = this.backend.tensor('f32', shape, parameter.value);
       parameters.set(name, parameter);
       all.push(parameter);
     }
     const window = this.config.slidingWindow[i] ?? null;
-    return { spec, feeds, parameters, window, rope: this.#ropes[i] };
+    return { spec, feeds: {}, parameters, window, rope: this.#ropes[i] };
+  }
+
+  /** To be called whenever values of parameters were written: a device then takes them anew. */
+  parametersChanged(): void {
+    this.#group.changed();
+    this.head.parametersChanged();
   }
 
   #compile(key: string, make: () => Parameters<Backend['compile']>[0]): Promise<Executable> {
@@ -235,18 +254,26 @@ export class Decoder {
       : this.backend.tensor('f32', [width, width], causalMask(width, window));
   }
 
-  #layerFeeds(i: number, tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>): Record<string, Tensor> {
-    const { feeds, spec, window, rope } = this.layers[i];
+  /** All feeds but the base tensors; `own` are for one run only. */
+  #layerFeeds(
+    i: number,
+    spec: LayerSpec,
+    tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>,
+  ): { all: Record<string, Tensor>; own: Tensor[] } {
+    const { feeds, window, rope } = this.layers[i];
     const { shared, batch } = tape;
     const mask = shared.masks.get(window !== null && window < batch.width ? window : null) as Tensor;
     const all: Record<string, Tensor> = { ...feeds, ...shared.feeds, ...shared.ropes.get(rope), mask };
+    const own: Tensor[] = [];
     for (const [name, { lora, inFeatures }] of Object.entries(spec.projections)) {
       if (!lora?.dropout) continue;
       const n = batch.ids.length;
       const values = dropoutMask(`${tape.dropoutKey}/${i}/${name}`, n * inFeatures, this.#dropout);
-      all[`${name}.dropout`] = this.backend.tensor('f32', [n, inFeatures], values);
+      const dropout = this.backend.tensor('f32', [n, inFeatures], values);
+      all[`${name}.dropout`] = dropout;
+      own.push(dropout);
     }
-    return all;
+    return { all, own };
   }
 
   /** Runs a graph of layer `i` with the layer's base tensors; the layer `next` is likely to follow. */
@@ -292,6 +319,7 @@ export class Decoder {
     for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape, adapter);
     const h = await this.normed(x, batch.labelIndex);
     x.dispose();
+    releaseShared(tape.shared);
     return h;
   }
 
@@ -306,8 +334,8 @@ export class Decoder {
     const masks = masksOf(tape.batch);
     const key = `plain ${JSON.stringify([plain, masks])}`;
     const run = await this.#compile(key, () => layerForward(plain, masks));
-    const feeds = { ...this.#layerFeeds(i, { ...tape, dropoutKey: '' }), x };
-    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, feeds);
+    const { all } = this.#layerFeeds(i, plain, tape);
+    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, { ...all, x });
     x.dispose();
     return y;
   }
@@ -324,7 +352,7 @@ export class Decoder {
   /** Rows `index` of x [N, hidden], after the final norm: [M, hidden] in memory of its own. */
   async normed(x: Tensor, index: Int32Array): Promise<Float32Array> {
     const { forward } = await this.#headNorm();
-    const rows = this.backend.tensor('i32', [index.length], index);
+    using rows = this.backend.tensor('i32', [index.length], index);
     const { h } = await forward.run({ x, index: rows, 'norm.weight': this.#norm });
     const out = Float32Array.from((await h.read()) as Float32Array);
     h.dispose();
@@ -358,8 +386,9 @@ export class Decoder {
         before = forward;
         // After the last layer comes the backward pass, which begins with it.
         const next = i + 1 < this.layers.length ? i + 1 : null;
-        const feeds = { ...this.#layerFeeds(i, tape), x };
-        const { y, ...residuals } = await this.runLayer(forward, i, next, feeds);
+        const { all, own } = this.#layerFeeds(i, this.layers[i].spec, tape);
+        const { y, ...residuals } = await this.runLayer(forward, i, next, { ...all, x });
+        for (const t of own) t.dispose();
         for (const t of Object.values(residuals)) left -= t.byteLength;
         tape.entries.push({ layer: i, x, residuals, policy });
         x = y;
@@ -373,19 +402,20 @@ export class Decoder {
     }
   }
 
-  /** Adds the gradients of all parameters, given d(loss)/dh [M, hidden] of the rows that `forwardTraining` returned. */
-  async backward(tape: Tape, dh: Float32Array): Promise<void> {
+  /**
+   * Adds the gradients of all parameters, given d(loss)/dh [M, hidden] of the rows that `forwardTraining` returned.
+   * With `hold`, a device may keep them until `takeGradients`.
+   */
+  async backward(tape: Tape, dh: Float32Array, { hold = false } = {}): Promise<void> {
     const { backend, config } = this;
     const { batch } = tape;
     try {
       const { backward } = await this.#headNorm();
       const m = batch.labelIndex.length;
-      const fromHead = await backward.run({
-        x: tape.top,
-        index: backend.tensor('i32', [m], batch.labelIndex),
-        'norm.weight': this.#norm,
-        d_h: backend.tensor('f32', [m, config.hiddenSize], dh),
-      });
+      using index = backend.tensor('i32', [m], batch.labelIndex);
+      using dhRows = backend.tensor('f32', [m, config.hiddenSize], dh);
+      const feeds = { x: tape.top, index, 'norm.weight': this.#norm, d_h: dhRows };
+      const fromHead = await backward.run(feeds);
       await this.#collect(fromHead, new Map([['norm.weight', this.#trainedNorm]]));
       let dy = fromHead.d_x;
       tape.top.dispose();
@@ -395,9 +425,10 @@ export class Decoder {
         const run: Executable = (await this.#training(layer, policy, batch)).backward;
         if (before && before !== run) await this.#shrinkLarge(batch, before);
         before = run;
-        const feeds = { ...this.#layerFeeds(layer, tape), ...residuals, x, d_y: dy };
+        const { all, own } = this.#layerFeeds(layer, this.layers[layer].spec, tape);
+        const feeds = { ...all, ...residuals, x, d_y: dy };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
-        for (const t of [dy, x, ...Object.values(residuals)]) t.dispose();
+        for (const t of [dy, x, ...Object.values(residuals), ...own]) t.dispose();
         await this.#collect(out, this.layers[layer].parameters);
         dy = out.d_x;
         if (!dy) break;
@@ -406,12 +437,21 @@ export class Decoder {
       if (this.#trainedEmbedding && dy)
         await this.#scatterEmbedding(batch.ids, dy, this.#trainedEmbedding.gradient);
       dy?.dispose();
+      if (!hold) await this.takeGradients();
+    } catch (error) {
+      this.#sums.dispose();
+      throw error;
     } finally {
       this.release(tape);
     }
   }
 
-  /** Adds each gradient `d_<name>` to its parameter and frees it; d_x is left alone. */
+  /** Adds what `backward` held to the gradients of the parameters. */
+  takeGradients(): Promise<void> {
+    return this.#sums.flush();
+  }
+
+  /** Adds each gradient `d_<name>` to the sum of its parameter and frees it; d_x is left alone. */
   async #collect(
     out: Record<string, Tensor>,
     parameters: ReadonlyMap<string, Parameter | null>,
@@ -419,8 +459,7 @@ export class Decoder {
     for (const [name, parameter] of parameters) {
       const gradient = out[`d_${name}`];
       if (!gradient || !parameter) continue;
-      addInto(parameter.gradient, (await gradient.read()) as Float32Array);
-      gradient.dispose();
+      await this.#sums.add(this.parameters.indexOf(parameter), gradient);
     }
   }
 
@@ -445,7 +484,13 @@ export class Decoder {
     tape.top.dispose();
     for (const { x, residuals } of tape.entries.splice(0))
       for (const t of [x, ...Object.values(residuals)]) t.dispose();
+    releaseShared(tape.shared);
   }
+}
+
+function releaseShared({ feeds, masks, ropes }: Shared): void {
+  const tables = [...ropes.values()].flatMap(({ cos, sin }) => [cos, sin]);
+  for (const t of [...Object.values(feeds), ...masks.values(), ...tables]) t.dispose();
 }
 
 const masksOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');

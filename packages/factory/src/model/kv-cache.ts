@@ -82,7 +82,7 @@ export class CachedDecoder {
     const longest = this.#tokens
       ? Math.max(...this.#tokens.map((row) => row.length))
       : positions.reduce((m, p) => Math.max(m, p + 1), 1);
-    const ropes = new Map<RopeConfig, Record<string, Tensor>>();
+    const ropes = new Map<RopeConfig, { cos: Tensor; sin: Tensor }>();
     for (const { rope } of this.#decoder.layers) {
       if (ropes.has(rope)) continue;
       const { cos, sin } = ropeTables(rope, positions, { sequenceLength: longest });
@@ -94,7 +94,7 @@ export class CachedDecoder {
     }
     let x = this.#decoder.embed(ids, [rows, fresh, config.hiddenSize]);
     for (let i = 0; i < this.#layers.length; i++) {
-      const rope = ropes.get(this.#decoder.layers[i].rope) as Record<string, Tensor>;
+      const rope = ropes.get(this.#decoder.layers[i].rope) as { cos: Tensor; sin: Tensor };
       const next = await this.#layer(i, x, rope, fresh);
       x.dispose();
       x = next;
@@ -106,7 +106,8 @@ export class CachedDecoder {
       (await x.read()) as Float32Array,
     );
     const h = await this.#decoder.normed(flat, last);
-    x.dispose();
+    for (const { cos, sin } of ropes.values()) for (const t of [cos, sin]) t.dispose();
+    for (const t of [x, flat]) t.dispose();
     return this.#decoder.head.logits(h, rows);
   }
 
@@ -129,20 +130,18 @@ export class CachedDecoder {
     const pastShape = [past, rows, config.kvHeads, config.headDim];
     const slotPositions = this.#positions.map((p) => Int32Array.from(p));
     const mask = cachedMask({ past, fresh, slotPositions }, group, window);
-    const inputs = {
-      ...feeds,
-      ...rope,
-      x,
+    const own = {
       mask: this.backend.tensor('f32', [rows, 1, group * fresh, past + fresh], mask),
       past_k: this.backend.tensor('f32', pastShape, cache.k.subarray(0, past * slot)),
       past_v: this.backend.tensor('f32', pastShape, cache.v.subarray(0, past * slot)),
     };
+    const inputs = { ...feeds, ...rope, ...own, x };
     // The token after this one begins with the first layer again.
     const out = await this.#decoder.runLayer(run, i, (i + 1) % this.#layers.length, inputs);
-    cache.k = appended(cache.k, past * slot, (await out.new_k.read()) as Float32Array);
-    cache.v = appended(cache.v, past * slot, (await out.new_v.read()) as Float32Array);
-    out.new_k.dispose();
-    out.new_v.dispose();
+    const [newK, newV] = (await this.backend.readAll([out.new_k, out.new_v])) as Float32Array[];
+    cache.k = appended(cache.k, past * slot, newK);
+    cache.v = appended(cache.v, past * slot, newV);
+    for (const t of [out.new_k, out.new_v, ...Object.values(own)]) t.dispose();
     return out.y;
   }
 }

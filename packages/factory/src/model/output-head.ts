@@ -2,15 +2,19 @@
 // best tokens, and gradients by the hidden rows and the matrix. The vocabulary is walked in slices and the rows in chunks,
 // so that memory is bounded by SLICE_FLOATS whatever the vocabulary.
 import {
+  type Accumulator,
   type Backend,
   type Executable,
+  headBest,
   headFused,
   headLogits,
-  headStatistics,
+  headSum,
   headTrained,
+  type ParameterGroup,
+  type Tensor,
 } from '@tunesmith/engine';
 import { decodeRow } from './half-rows.ts';
-import { addInto, type Parameter, type StoredWeight } from './parameter.ts';
+import type { Parameter, StoredWeight } from './parameter.ts';
 
 /** 64 MiB of floats: the casted slice, and the logits of a chunk, each. */
 const SLICE_FLOATS = 16 * 2 ** 20;
@@ -19,7 +23,8 @@ const MAX_ROWS = 2048;
 interface Slice {
   start: number;
   size: number;
-  data: Float32Array | Uint16Array;
+  /** [size, hidden] of the matrix; it stays at the backend. */
+  w: Tensor;
 }
 
 export interface HeadLoss {
@@ -38,6 +43,10 @@ export class OutputHead {
   /** Logits are bent to cap * tanh(logit / cap). */
   readonly #cap: number | null;
   readonly #executables = new Map<string, Promise<Executable>>();
+  readonly #slices: readonly Slice[];
+  /** The slices of a trained matrix, and the sums of their gradients. */
+  readonly #group: ParameterGroup | null;
+  readonly #sums: Accumulator | null;
 
   constructor(backend: Backend, weight: StoredWeight, trained: Parameter | null, cap: number | null = null) {
     this.#backend = backend;
@@ -45,41 +54,67 @@ export class OutputHead {
     [this.#vocab, this.#hidden] = weight.shape;
     this.#trained = trained;
     this.#cap = cap;
+    const ranges = sliceRanges(this.#vocab, this.#hidden);
+    const dims = ([start, end]: Range) => [end - start, this.#hidden];
+    const part = <A extends { subarray(a: number, b: number): A }>(x: A, [start, end]: Range) =>
+      x.subarray(start * this.#hidden, end * this.#hidden);
+    const arrays = (x: Float32Array) => ranges.map((r) => ({ dims: dims(r), data: part(x, r) }));
+    this.#group = trained && backend.parameters(arrays(weight.data as Float32Array));
+    this.#sums = trained && backend.accumulator(arrays(trained.gradient));
+    const { dtype } = weight;
+    const data = (r: Range) =>
+      weight.data instanceof Float32Array ? part(weight.data, r) : part(weight.data, r);
+    this.#slices = ranges.map((r, i) => ({
+      start: r[0],
+      size: r[1] - r[0],
+      w: this.#group?.tensors[i] ?? backend.tensor(dtype, dims(r), data(r)),
+    }));
   }
 
-  #get(kind: 'statistics' | 'best' | 'fused' | 'trained' | 'logits'): Promise<Executable> {
+  /** To be called when values of a trained matrix were written. */
+  parametersChanged(): void {
+    this.#group?.changed();
+  }
+
+  #get(kind: 'sum' | 'best' | 'fused' | 'trained' | 'logits', isFirst = true): Promise<Executable> {
     const { dtype } = this.#weight;
     const graph = {
-      statistics: () => headStatistics(this.#hidden, dtype, false, this.#cap),
-      best: () => headStatistics(this.#hidden, dtype, true, this.#cap),
-      fused: () => headFused(this.#hidden, dtype, this.#cap),
-      trained: () => headTrained(this.#hidden, this.#cap),
+      sum: () => headSum(this.#hidden, dtype, this.#cap, isFirst),
+      best: () => headBest(this.#hidden, dtype, this.#cap),
+      fused: () => headFused(this.#hidden, dtype, this.#cap, isFirst),
+      trained: () => headTrained(this.#hidden, this.#cap, isFirst),
       logits: () => headLogits(this.#hidden, dtype, this.#cap),
     }[kind];
-    let executable = this.#executables.get(kind);
+    const key = `${kind}/${isFirst}`;
+    let executable = this.#executables.get(key);
     if (!executable) {
       executable = this.#backend.compile(graph());
-      this.#executables.set(kind, executable);
+      this.#executables.set(key, executable);
     }
     return executable;
   }
 
-  *#slices(rows: number): Generator<Slice> {
-    const limit = Math.floor(Math.min(SLICE_FLOATS / this.#hidden, SLICE_FLOATS / rows));
-    const count = Math.ceil(this.#vocab / Math.max(256, limit));
-    const size = Math.ceil(this.#vocab / count);
-    for (let start = 0; start < this.#vocab; start += size) {
-      const end = Math.min(start + size, this.#vocab);
-      yield {
-        start,
-        size: end - start,
-        data: this.#weight.data.subarray(start * this.#hidden, end * this.#hidden),
-      };
+  /**
+   * Runs a graph over all slices: what is named in `carried` goes on from slice to slice as `<name>_before` and is left
+   * after the last one; `each` takes the other outputs.
+   */
+  async #walk<Name extends string>(
+    kind: 'sum' | 'fused' | 'trained',
+    feeds: Record<string, Tensor>,
+    carried: readonly Name[],
+    each?: (slice: number, out: Record<string, Tensor>) => Promise<void>,
+  ): Promise<Float32Array[]> {
+    let state: Tensor[] = [];
+    for (const [i, { w }] of this.#slices.entries()) {
+      const before = Object.fromEntries(state.map((t, k) => [`${carried[k]}_before`, t]));
+      const out = await (await this.#get(kind, i === 0)).run({ ...feeds, ...before, w });
+      for (const t of state) t.dispose();
+      state = carried.map((name) => out[name]);
+      await each?.(i, out);
     }
-  }
-
-  #sliceTensor(slice: Slice) {
-    return this.#backend.tensor(this.#weight.dtype, [slice.size, this.#hidden], slice.data);
+    const values = (await this.#backend.readAll(state)).map((v) => Float32Array.from(v as Float32Array));
+    for (const t of state) t.dispose();
+    return values;
   }
 
   /** Losses only. h [M, hidden] row-major. */
@@ -90,7 +125,9 @@ export class OutputHead {
       const end = Math.min(at + MAX_ROWS, targets.length);
       const rows = h.subarray(at * this.#hidden, end * this.#hidden);
       const chunk = targets.subarray(at, end);
-      const { lse, best } = await this.#normaliser(rows, chunk.length, wantHits);
+      const { lse, best } = wantHits
+        ? await this.#best(rows, chunk.length)
+        : { lse: await this.#normaliser(rows, chunk.length), best: null };
       const { value } = this.#labelLogits(rows, chunk);
       nll.set(
         value.map((v, i) => lse[i] - v),
@@ -122,7 +159,7 @@ export class OutputHead {
       const rows = chunk.targets.length;
       const { value, slope } = this.#labelLogits(chunk.h, chunk.targets);
       const lse = this.#trained
-        ? (await this.#normaliser(chunk.h, rows, false)).lse
+        ? await this.#normaliser(chunk.h, rows)
         : await this.#frozenPass(chunk.h, rows, chunk.dh);
       chunk.part(nll, 1).set(value.map((v, i) => lse[i] - v));
       read.push({ lse, slope });
@@ -142,9 +179,8 @@ export class OutputHead {
     const run = await this.#get('logits');
     const out = new Float32Array(rows * this.#vocab);
     using hidden = this.#backend.tensor('f32', [rows, this.#hidden], h);
-    for (const slice of this.#slices(rows)) {
-      using w = this.#sliceTensor(slice);
-      const { logits } = await run.run({ h: hidden, w });
+    for (const slice of this.#slices) {
+      const { logits } = await run.run({ h: hidden, w: slice.w });
       const part = (await logits.read()) as Float32Array;
       for (let i = 0; i < rows; i++)
         out.set(part.subarray(i * slice.size, (i + 1) * slice.size), i * this.#vocab + slice.start);
@@ -153,52 +189,37 @@ export class OutputHead {
     return out;
   }
 
-  /** [rows] log of the sum of exp of all logits; with `wantBest`, also the most likely token. */
-  async #normaliser(h: Float32Array, rows: number, wantBest: boolean) {
-    const run = await this.#get(wantBest ? 'best' : 'statistics');
+  /** [rows] log of the sum of exp of all logits, and the most likely token. */
+  async #best(h: Float32Array, rows: number) {
+    const run = await this.#get('best');
     const merge = new OnlineSoftmax(rows);
-    const best = wantBest ? new Int32Array(rows) : null;
+    const best = new Int32Array(rows);
     using hidden = this.#backend.tensor('f32', [rows, this.#hidden], h);
-    for (const slice of this.#slices(rows)) {
-      using w = this.#sliceTensor(slice);
+    for (const { start, w } of this.#slices) {
       const out = await run.run({ h: hidden, w });
-      const max = (await out.max.read()) as Float32Array;
-      const found = best ? ((await out.best.read()) as Int32Array) : null;
-      if (best && found)
-        for (let i = 0; i < rows; i++) if (max[i] > merge.max[i]) best[i] = slice.start + found[i];
-      merge.add(max, (await out.sum.read()) as Float32Array);
+      const [max, sum, found] = await this.#backend.readAll([out.max, out.sum, out.best]);
+      for (let i = 0; i < rows; i++)
+        if ((max as Float32Array)[i] > merge.max[i]) best[i] = start + (found as Int32Array)[i];
+      merge.add(max as Float32Array, sum as Float32Array);
       for (const t of Object.values(out)) t.dispose();
     }
     return { lse: merge.logSumExp(), best };
   }
 
+  /** [rows] log of the sum of exp of all logits. */
+  async #normaliser(h: Float32Array, rows: number): Promise<Float64Array> {
+    using hidden = this.#backend.tensor('f32', [rows, this.#hidden], h);
+    const [max, sum] = await this.#walk('sum', { h: hidden }, ['max', 'sum']);
+    return logSumExp(max, sum);
+  }
+
   /** Writes the softmax-weighted mean of the matrix's rows to `mean`. */
   async #frozenPass(h: Float32Array, rows: number, mean: Float32Array): Promise<Float64Array> {
-    const run = await this.#get('fused');
-    const merge = new OnlineSoftmax(rows);
-    mean.fill(0);
     using hidden = this.#backend.tensor('f32', [rows, this.#hidden], h);
-    for (const slice of this.#slices(rows)) {
-      using w = this.#sliceTensor(slice);
-      const out = await run.run({ h: hidden, w });
-      const part = (await out.mean.read()) as Float32Array;
-      const factors = merge.add(
-        (await out.max.read()) as Float32Array,
-        (await out.sum.read()) as Float32Array,
-      );
-      for (let i = 0; i < rows; i++) {
-        const before = factors.before[i];
-        const fresh = factors.fresh[i];
-        for (let j = i * this.#hidden; j < (i + 1) * this.#hidden; j++)
-          mean[j] = mean[j] * before + part[j] * fresh;
-      }
-      for (const t of Object.values(out)) t.dispose();
-    }
-    for (let i = 0; i < rows; i++) {
-      const scale = 1 / merge.sum[i];
-      for (let j = i * this.#hidden; j < (i + 1) * this.#hidden; j++) mean[j] *= scale;
-    }
-    return merge.logSumExp();
+    const [max, sum, total] = await this.#walk('fused', { h: hidden }, ['max', 'sum', 'mean']);
+    for (let i = 0; i < rows; i++)
+      for (let j = i * this.#hidden; j < (i + 1) * this.#hidden; j++) mean[j] = total[j] / sum[i];
+    return logSumExp(max, sum);
   }
 
   /** Writes the softmax-weighted mean of the matrix's rows to `mean`, and adds the matrix's gradient to its parameter. */
@@ -213,26 +234,18 @@ export class OutputHead {
     const rows = targets.length;
     const width = this.#hidden;
     const gradient = (this.#trained as Parameter).gradient;
-    const run = await this.#get('trained');
+    const sums = this.#sums as Accumulator;
     const weighted = new Float32Array(h.length);
     for (let i = 0; i < h.length; i++) weighted[i] = weights[Math.floor(i / width)] * h[i];
-    mean.fill(0);
-    const tensor = (dims: number[], data: Float32Array) => this.#backend.tensor('f32', dims, data);
     const feeds = {
-      h: tensor([rows, width], h),
-      weighted: tensor([rows, width], weighted),
-      lse: tensor([rows, 1], Float32Array.from(lse)),
+      h: this.#backend.tensor('f32', [rows, width], h),
+      weighted: this.#backend.tensor('f32', [rows, width], weighted),
+      lse: this.#backend.tensor('f32', [rows, 1], Float32Array.from(lse)),
     };
-    for (const slice of this.#slices(rows)) {
-      using w = this.#sliceTensor(slice);
-      const out = await run.run({ ...feeds, w });
-      addInto(mean, (await out.mean.read()) as Float32Array);
-      addInto(
-        gradient.subarray(slice.start * width, (slice.start + slice.size) * width),
-        (await out.d_w.read()) as Float32Array,
-      );
-      for (const t of Object.values(out)) t.dispose();
-    }
+    const [total] = await this.#walk('trained', feeds, ['mean'], (slice, out) => sums.add(slice, out.d_w));
+    mean.set(total);
+    for (const t of Object.values(feeds)) t.dispose();
+    await sums.flush();
     for (let i = 0; i < rows; i++) {
       const base = targets[i] * width;
       for (let j = 0; j < width; j++) gradient[base + j] -= slope[i] * weighted[i * width + j];
@@ -269,6 +282,22 @@ export class OutputHead {
   }
 }
 
+type Range = [number, number];
+
+/** Rows of the matrix, slice by slice: neither a slice nor the logits of a chunk of rows has more than SLICE_FLOATS. */
+function sliceRanges(vocab: number, hidden: number): Range[] {
+  const count = Math.ceil(vocab / Math.max(256, Math.floor(SLICE_FLOATS / Math.max(hidden, MAX_ROWS))));
+  const size = Math.ceil(vocab / count);
+  return Array.from({ length: Math.ceil(vocab / size) }, (_, i) => [
+    i * size,
+    Math.min((i + 1) * size, vocab),
+  ]);
+}
+
+function logSumExp(max: ArrayLike<number>, sum: ArrayLike<number>): Float64Array {
+  return Float64Array.from(max, (m, i) => m + Math.log(sum[i]));
+}
+
 /** Running maximum and sum of exponentials over slices (Milakov and Gimelshein 2018). */
 class OnlineSoftmax {
   readonly max: Float64Array;
@@ -279,21 +308,15 @@ class OnlineSoftmax {
     this.sum = new Float64Array(rows);
   }
 
-  /** Returns the factors by which sums of earlier slices and of this one count from now on. */
-  add(max: Float32Array, sum: Float32Array): { before: Float64Array; fresh: Float64Array } {
-    const before = new Float64Array(max.length);
-    const fresh = new Float64Array(max.length);
+  add(max: Float32Array, sum: Float32Array): void {
     for (let i = 0; i < max.length; i++) {
       const top = Math.max(this.max[i], max[i]);
-      before[i] = Math.exp(this.max[i] - top);
-      fresh[i] = Math.exp(max[i] - top);
-      this.sum[i] = this.sum[i] * before[i] + sum[i] * fresh[i];
+      this.sum[i] = this.sum[i] * Math.exp(this.max[i] - top) + sum[i] * Math.exp(max[i] - top);
       this.max[i] = top;
     }
-    return { before, fresh };
   }
 
   logSumExp(): Float64Array {
-    return this.max.map((m, i) => m + Math.log(this.sum[i]));
+    return logSumExp(this.max, this.sum);
   }
 }

@@ -17,10 +17,6 @@ export function makeParameter(name: string, shape: number[], value: Float32Array
   return { name, shape, value, gradient: new Float32Array(value.length), decay };
 }
 
-export function addInto(sum: Float32Array, part: ArrayLike<number>): void {
-  for (let i = 0; i < sum.length; i++) sum[i] += part[i];
-}
-
 /** A checkpoint tensor in memory; f16 as raw 16-bit patterns. */
 export interface StoredWeight {
   shape: number[];

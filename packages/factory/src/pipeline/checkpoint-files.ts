@@ -92,6 +92,7 @@ export function restoreParameters(
   const bytes = files.get(PARAMETERS_FILE);
   const values = bytes ? decodeTensors(bytes, `${dir}/${PARAMETERS_FILE}`).tensors : new Map();
   for (const { name, value } of decoder.parameters) value.set(take(values, name, value, dir));
+  decoder.parametersChanged();
 }
 
 /** The stored values for an array of the kind and length of `target`. */

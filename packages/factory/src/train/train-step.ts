@@ -44,10 +44,11 @@ export async function trainStep(
       const dh = new Float32Array(h.length);
       const { nll } = await decoder.head.differentiate(h, batch.targets, weights, dh);
       for (const value of nll) total += value;
-      await decoder.backward(tape, dh);
+      await decoder.backward(tape, dh, { hold: true });
     } finally {
       decoder.release(tape);
     }
   }
+  await decoder.takeGradients();
   return { loss: labelTokens > 0 ? total / labelTokens : 0, tokens, labelTokens };
 }

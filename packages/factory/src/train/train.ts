@@ -137,6 +137,7 @@ async function oneStep<Row>(
   if (reason) throw diverged(state.step + 1, reason, savedAt);
   const gradScale = settings.maxGradNorm > 0 ? clipCoefficient(norm, settings.maxGradNorm) : 1;
   await optimizer.step({ learningRate, step: state.step + 1, gradScale });
+  decoder.parametersChanged();
   decoder.backend.trim(settings.keepBufferBytes);
 
   const seconds = (deps.clock() - begun) / 1000;

@@ -1,6 +1,5 @@
 // In: nothing. Out: for tests: whether a WebGPU device answers here, and a name for suites that says so when it does not.
-import type { EngineError } from '../errors.ts';
-import { openBackend } from './open-backend.ts';
+import { type EngineError, openBackend } from '@tunesmith/engine';
 
 async function missingDriver(): Promise<string | null> {
   try {
