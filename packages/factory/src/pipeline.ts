@@ -160,7 +160,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       }
       await clearResults(args.output_dir);
       const config = await writeResolvedConfig(args.output_dir, args);
-      const companions = await companionFiles(base.dir, args);
+      const companions = await companionFiles(base, args);
       const emit = (event: TrainEvent) => {
         logEvent(args.output_dir, event, state, settings);
         if (event.kind === 'checkpoint' || event.kind === 'log') lock.touch();

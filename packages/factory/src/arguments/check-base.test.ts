@@ -54,6 +54,23 @@ describe('is refused', () => {
     ['--stream_base --quantization_bit 4', 'ARGS_CONFLICT', /Remove stream_base or quantization_bit/],
     ['--stream_base --adapter_name_or_path a,b', 'ARGS_CONFLICT', /streamed base takes one adapter/],
     ['--stream_base --train_from_scratch', 'ARGS_CONFLICT', /on no disk/],
+    [
+      '--model_name_or_path m.gguf --finetuning_type full',
+      'ARGS_CONFLICT',
+      /GGUF base needs finetuning_type lora/,
+    ],
+    [
+      '--model_name_or_path m.gguf --quantization_bit 4',
+      'ARGS_CONFLICT',
+      /stay packed as they are in the file/,
+    ],
+    ['--model_name_or_path m.GGUF --stream_base', 'ARGS_CONFLICT', /stay packed/],
+    [
+      '--model_name_or_path m.gguf --adapter_name_or_path a,b',
+      'ARGS_CONFLICT',
+      /GGUF base takes one adapter/,
+    ],
+    ['--model_name_or_path m.gguf --train_from_scratch', 'ARGS_CONFLICT', /the base is a GGUF file/],
   ])('%s', (words, code, text) => {
     let error: unknown;
     try {

@@ -4,7 +4,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { type Broken, conflict, notSupported, where } from './broken.ts';
 
 export function baseRules(args: TrainArgs): Broken[] {
-  return [...quantisationRules(args), ...streamRules(args)];
+  return [...quantisationRules(args), ...streamRules(args), ...ggufRules(args)];
 }
 
 function quantisationRules(args: TrainArgs): Broken[] {
@@ -87,6 +87,45 @@ function streamRules(args: TrainArgs): Broken[] {
         ['stream_base', 'train_from_scratch'],
         'train_from_scratch makes weights that are on no disk',
         'Remove train_from_scratch or stream_base.',
+      ),
+    ],
+  );
+}
+
+function ggufRules(args: TrainArgs): Broken[] {
+  if (!args.model_name_or_path?.toLowerCase().endsWith('.gguf')) return [];
+  const folder = 'use the Hugging Face folder of the model as model_name_or_path';
+  return where(
+    [
+      args.finetuning_type !== 'lora',
+      conflict(
+        ['model_name_or_path', 'finetuning_type'],
+        `a GGUF base needs finetuning_type lora, found ${args.finetuning_type}: packed weights cannot be trained`,
+        `Set finetuning_type to lora, or ${folder}.`,
+      ),
+    ],
+    [
+      args.quantization_bit !== null || args.stream_base,
+      conflict(
+        ['model_name_or_path', 'quantization_bit', 'stream_base'],
+        'the layers of a GGUF base stay packed as they are in the file; quantization_bit and stream_base are for other bases',
+        `Remove quantization_bit and stream_base, or ${folder}.`,
+      ),
+    ],
+    [
+      args.create_new_adapter || args.adapter_name_or_path.length > 1,
+      conflict(
+        ['model_name_or_path', 'adapter_name_or_path'],
+        'a GGUF base takes one adapter: others would be merged into it, which is not possible while it is packed',
+        'Merge the adapters into the full-precision base first, or give one adapter.',
+      ),
+    ],
+    [
+      args.train_from_scratch,
+      conflict(
+        ['model_name_or_path', 'train_from_scratch'],
+        'train_from_scratch makes the weights of a folder with config.json, and the base is a GGUF file',
+        `Remove train_from_scratch, or ${folder}.`,
       ),
     ],
   );

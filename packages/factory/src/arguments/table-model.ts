@@ -29,7 +29,7 @@ const DERIVED = 'the program derives it from other keys; it cannot be set';
 const bits = optional(int(1, 8));
 
 export const MODEL_KEYS: ArgKey[] = inGroup('model', [
-  supported('model_name_or_path', string, null, 'base model: a folder or a hub id (required)'),
+  supported('model_name_or_path', string, null, 'base model: a folder, a hub id or a GGUF file (required)'),
   supported('adapter_name_or_path', list, [], 'PEFT adapters to start from, comma list (lora only)'),
   refused(
     'adapter_folder',

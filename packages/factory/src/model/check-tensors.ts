@@ -66,6 +66,7 @@ function renamed(
       return { ...(await source.read(stored.get(name)!)), name };
     },
     readInto: source.readInto && ((name, bytes) => source.readInto!(stored.get(name)!, bytes)),
+    readPacked: source.readPacked && ((name) => source.readPacked!(stored.get(name)!)),
     close: () => source.close(),
   };
 }

@@ -1,7 +1,7 @@
 // In: an opened checkpoint and how its frozen layers are to rest. Out: their matrices parked: quantised as they are read,
 // packed as they are in the file, or left on the disk. Biases, norms, embeddings and the output head are not parked.
 import { FactoryError } from '#factory/errors.ts';
-import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
+import type { PackedTensor, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
 import type { FourBitKind } from './bitsandbytes/codes.ts';
 import { dequantise8Bit, quantise8Bit } from './bitsandbytes/eight-bit.ts';
 import { dequantise4Bit, fourBitBytes, quantise4Bit, type ReadValues } from './bitsandbytes/four-bit.ts';
@@ -27,24 +27,28 @@ export async function parkWeights(
   options: ParkOptions,
 ): Promise<Map<string, ParkedWeight>> {
   const parked = new Map<string, ParkedWeight>();
-  if (!options.quantisation && !options.stream) return parked;
+  if (!options.quantisation && !options.stream && !source.readPacked) return parked;
   for (const name of names) {
     const shape = source.tensors.get(name)?.shape ?? [];
     if (!name.startsWith('model.layers.') || shape.length !== 2 || options.isTrained(name)) continue;
-    const tensor = await source.read(name);
     const { quantisation } = options;
+    const packed = await source.readPacked?.(name);
+    if (packed) parked.set(name, unpackedWhenDue(packed));
+    if (!quantisation && !options.stream) continue;
+    const tensor = await source.read(name);
     parked.set(
       name,
       quantisation ? quantised(tensor, quantisation) : await streamed(tensor, source, options),
     );
   }
-  if (options.quantisation) {
-    const bytes = [...parked.values()].reduce((n, { restBytes }) => n + restBytes, 0);
-    options.onNote?.(
-      `${parked.size} matrices rest in ${options.quantisation.bits} bits, ${(bytes / 1e6).toFixed(1)} MB`,
-    );
-  }
+  const bytes = [...parked.values()].reduce((n, { restBytes }) => n + restBytes, 0);
+  const how = options.quantisation ? `in ${options.quantisation.bits} bits` : 'packed as in the file';
+  if (bytes > 0) options.onNote?.(`${parked.size} matrices rest ${how}, ${(bytes / 1e6).toFixed(1)} MB`);
   return parked;
+}
+
+function unpackedWhenDue({ shape, bytes, expand }: PackedTensor): ParkedWeight {
+  return { shape, dtype: 'f32', restBytes: bytes, load: (into) => expand(into as Float32Array) };
 }
 
 function quantised(tensor: WeightTensor, how: Quantisation): ParkedWeight {

@@ -51,7 +51,7 @@ export async function expandModel(
     );
     await clearLeftovers(outputDir);
     const files = await writeShardedSafetensors(temporary, weights, { maxShardBytes });
-    const companions = await companionFiles(base.dir, { ...args, finetuning_type: 'full' });
+    const companions = await companionFiles(base, { ...args, finetuning_type: 'full' });
     const text = `${JSON.stringify(config.raw, null, 2)}\n`;
     for (const [name, content] of Object.entries({ ...companions, 'config.json': text }))
       await writeAtomic(join(temporary, name), content);

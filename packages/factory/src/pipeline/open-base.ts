@@ -1,6 +1,7 @@
 // In: the model arguments. Out: the base model's folder, config and weights, and its tokenizer. Nothing is computed yet.
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { readModelConfig } from '#factory/model/config.ts';
+import { openGguf } from '#factory/model/gguf/open-gguf.ts';
 import type { HubOptions } from '#factory/model/hub.ts';
 import { initialWeights } from '#factory/model/initial-weights.ts';
 import { openModel } from '#factory/model/open-model.ts';
@@ -8,7 +9,8 @@ import { applyRopeScaling } from '#factory/model/rope.ts';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { openTokenizer } from '#factory/tokens/tokenizer.ts';
+import { ggufTokenizerFiles } from '#factory/tokens/gguf-tokenizer.ts';
+import { openTokenizer, tokenizerOf } from '#factory/tokens/tokenizer.ts';
 
 export interface Base {
   dir: string;
@@ -16,6 +18,8 @@ export interface Base {
   weights: WeightSource;
   tokenizer: TextTokenizer;
   generationConfig: Record<string, unknown>;
+  /** Tokenizer files that were made, where the base is no folder that holds them. */
+  tokenizerFiles?: ReadonlyMap<string, Buffer>;
 }
 
 export interface BaseDeps {
@@ -32,6 +36,7 @@ export async function openBase(args: TrainArgs, use: 'train' | 'infer', deps: Ba
     const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
     return { dir, config, weights: initialWeights(config, args.seed), tokenizer, generationConfig: {} };
   }
+  if (isGguf(args.model_name_or_path)) return openGgufBase(args, use, deps);
   const model = await openModel(args.model_name_or_path, hubOptions(args, deps));
   for (const text of model.notes) note(text);
   const tokenizer = await openTokenizer(model.dir, { splitSpecialTokens: args.split_special_tokens });
@@ -51,6 +56,24 @@ export function hubOptions(args: TrainArgs, { env, note, signal }: BaseDeps): Hu
       if (percent !== shown) note(`downloading ${file}: ${percent} % of ${(totalBytes / 1e6).toFixed(0)} MB`);
       shown = percent;
     },
+  };
+}
+
+const isGguf = (path: string) => path.toLowerCase().endsWith('.gguf');
+
+async function openGgufBase(args: TrainArgs, use: 'train' | 'infer', { note }: BaseDeps): Promise<Base> {
+  const path = args.model_name_or_path;
+  const { config, metadata, weights, notes } = await openGguf(path);
+  for (const text of notes) note(text);
+  const tokenizerFiles = ggufTokenizerFiles(metadata, path);
+  const tokenizer = tokenizerOf(tokenizerFiles, path, { splitSpecialTokens: args.split_special_tokens });
+  return {
+    dir: dirname(resolve(path)),
+    config: scaled(config, args, use, note),
+    weights,
+    tokenizer,
+    generationConfig: {},
+    tokenizerFiles,
   };
 }
 

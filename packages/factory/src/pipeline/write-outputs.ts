@@ -68,7 +68,9 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
   await writeModelCard(dir, {
     args,
     hubId:
-      /^[\w.-]+\/[\w.-]+$/.test(args.model_name_or_path) && base.dir !== args.model_name_or_path
+      !base.tokenizerFiles &&
+      /^[\w.-]+\/[\w.-]+$/.test(args.model_name_or_path) &&
+      base.dir !== args.model_name_or_path
         ? args.model_name_or_path
         : null,
     license: await licenseOf(base.dir),
@@ -156,7 +158,12 @@ function flos({ allParameters }: OpenedDecoder, { tokensSeen }: RunState): numbe
 }
 
 /** The base's tokenizer files as they are, by name; with whole weights the generation config too. */
-export async function companionFiles(from: string, args: TrainArgs): Promise<Record<string, Uint8Array>> {
+export async function companionFiles(
+  base: Pick<Base, 'dir' | 'tokenizerFiles'>,
+  args: TrainArgs,
+): Promise<Record<string, Uint8Array>> {
+  if (base.tokenizerFiles) return Object.fromEntries(base.tokenizerFiles);
+  const from = base.dir;
   const names =
     args.finetuning_type === 'lora' ? TOKENIZER_FILES : [...TOKENIZER_FILES, 'generation_config.json'];
   const files: Record<string, Uint8Array> = {};

@@ -120,5 +120,16 @@ export interface WeightSource {
   read(name: string): Promise<WeightTensor>;
   /** The bytes of a tensor as they are stored, into memory of the caller's; where the source has them on disk. */
   readInto?(name: string, bytes: Uint8Array): Promise<void>;
+  /** A matrix that is stored packed, as it is; null where it is stored as plain numbers. */
+  readPacked?(name: string): Promise<PackedTensor | null>;
   close(): Promise<void>;
+}
+
+/** A tensor in memory in a packed form. */
+export interface PackedTensor {
+  shape: number[];
+  /** What it takes in memory. */
+  bytes: number;
+  /** Writes rows `from` up to `to` (all by default) as float32. */
+  expand(into: Float32Array, from?: number, to?: number): void;
 }

@@ -37,7 +37,15 @@ export async function openTokenizer(dir: string, options: TokenizerOptions = {})
     if (bytes) files.set(name, bytes);
   }
   if (!files.has('tokenizer.json')) throw noTokenizer(dir);
+  return tokenizerOf(files, dir, options);
+}
 
+/** The same from the files' contents; `dir` is what messages call their place. */
+export function tokenizerOf(
+  files: Map<string, Buffer>,
+  dir: string,
+  options: TokenizerOptions = {},
+): TextTokenizer {
   const split = options.splitSpecialTokens ?? false;
   const definition = checkDefinition(parseJson(files, 'tokenizer.json', dir), dir);
   const config = parseJson(files, 'tokenizer_config.json', dir);

@@ -1,0 +1,263 @@
+// In: the metadata of a GGUF file. Out: the tokenizer files that a Hugging Face folder would hold, as text. Only
+// vocabularies whose rules are known exactly are converted; others are refused by name.
+import { FactoryError } from '#factory/errors.ts';
+import type { GgufMetadata } from '#factory/records/gguf.ts';
+
+/** `tokenizer.ggml.token_type`. */
+const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+const QWEN_SPLIT =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+const byteLevel = (useRegex: boolean) => ({
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: false,
+  use_regex: useRegex,
+});
+const splitBy = (pattern: string) => ({
+  type: 'Sequence',
+  pretokenizers: [
+    { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
+    byteLevel(false),
+  ],
+});
+
+interface ByteLevelRules {
+  normalizer: object | null;
+  preTokenizer: object;
+  ignoreMerges: boolean;
+  addsBos: boolean;
+}
+
+/** By `tokenizer.ggml.pre`: what stands before byte-level BPE. */
+const BYTE_LEVEL: Readonly<Record<string, ByteLevelRules>> = {
+  'gpt-2': { normalizer: null, preTokenizer: byteLevel(true), ignoreMerges: false, addsBos: false },
+  qwen2: {
+    normalizer: { type: 'NFC' },
+    preTokenizer: splitBy(QWEN_SPLIT),
+    ignoreMerges: false,
+    addsBos: false,
+  },
+  'llama-bpe': {
+    normalizer: null,
+    preTokenizer: splitBy(QWEN_SPLIT.replace('|\\p{N}|', '|\\p{N}{1,3}|')),
+    ignoreMerges: true,
+    addsBos: true,
+  },
+  smollm: {
+    normalizer: null,
+    preTokenizer: {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
+    },
+    ignoreMerges: false,
+    addsBos: false,
+  },
+};
+
+/** tokenizer.json and tokenizer_config.json of the vocabulary in `file`. */
+export function ggufTokenizerFiles(metadata: GgufMetadata, file: string): Map<string, Buffer> {
+  const tokens = listOf(metadata, 'tokenizer.ggml.tokens', 'string', file) as string[];
+  const kinds = metadata.has('tokenizer.ggml.token_type')
+    ? (listOf(metadata, 'tokenizer.ggml.token_type', 'number', file, tokens.length) as number[])
+    : tokens.map(() => KIND.normal as number);
+  const model = metadata.get('tokenizer.ggml.model');
+  const pre = metadata.get('tokenizer.ggml.pre');
+  const vocabulary = { tokens, kinds };
+  let definition: object;
+  let addsBos: boolean;
+  if (model === 'llama') {
+    definition = sentencePiece(metadata, vocabulary, file);
+    addsBos = true;
+  } else if (model === 'gpt2' && typeof pre === 'string' && Object.hasOwn(BYTE_LEVEL, pre)) {
+    definition = byteLevelBpe(metadata, vocabulary, BYTE_LEVEL[pre], file);
+    addsBos = BYTE_LEVEL[pre].addsBos;
+  } else throw unknownVocabulary(file, model, pre);
+
+  const stored = metadata.get('tokenizer.ggml.add_bos_token');
+  const config: Record<string, unknown> = {
+    add_bos_token: typeof stored === 'boolean' ? stored : addsBos,
+    clean_up_tokenization_spaces: false,
+    tokenizer_class: 'PreTrainedTokenizerFast',
+  };
+  for (const [role, key] of [
+    ['bos_token', 'bos_token_id'],
+    ['eos_token', 'eos_token_id'],
+    ['unk_token', 'unknown_token_id'],
+    ['pad_token', 'padding_token_id'],
+  ]) {
+    const id = metadata.get(`tokenizer.ggml.${key}`);
+    if (typeof id === 'number' && tokens[id] !== undefined) config[role] = tokens[id];
+  }
+  const template = metadata.get('tokenizer.chat_template');
+  if (typeof template === 'string') config.chat_template = template;
+  return new Map([
+    ['tokenizer.json', Buffer.from(JSON.stringify(definition))],
+    ['tokenizer_config.json', Buffer.from(JSON.stringify(config))],
+  ]);
+}
+
+interface Vocabulary {
+  tokens: string[];
+  kinds: number[];
+}
+
+const isControl = (kind: number) => kind === KIND.control || kind === KIND.unknown;
+
+/** Tokens that stand for themselves wherever they occur. */
+function addedTokens({ tokens, kinds }: Vocabulary): object[] {
+  return tokens.flatMap((content, id) =>
+    isControl(kinds[id]) || kinds[id] === KIND.userDefined
+      ? [
+          {
+            id,
+            content,
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: false,
+            special: isControl(kinds[id]),
+          },
+        ]
+      : [],
+  );
+}
+
+/** Text → id of what pieces of text can become. Where a text occurs twice, the first is meant. */
+function vocabOf({ tokens, kinds }: Vocabulary): Map<string, number> {
+  const vocab = new Map<string, number>();
+  for (const [id, token] of tokens.entries())
+    if (kinds[id] !== KIND.unused && !vocab.has(token)) vocab.set(token, id);
+  return vocab;
+}
+
+const SHELL = { version: '1.0', truncation: null, padding: null, post_processor: null };
+
+function byteLevelBpe(
+  metadata: GgufMetadata,
+  vocabulary: Vocabulary,
+  { normalizer, preTokenizer, ignoreMerges }: ByteLevelRules,
+  file: string,
+): object {
+  const merges = listOf(metadata, 'tokenizer.ggml.merges', 'string', file) as string[];
+  return {
+    ...SHELL,
+    added_tokens: addedTokens(vocabulary),
+    normalizer,
+    pre_tokenizer: preTokenizer,
+    decoder: byteLevel(true),
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '',
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: ignoreMerges,
+      vocab: Object.fromEntries(vocabOf(vocabulary)),
+      merges: merges.map((pair) => {
+        // The second part may not hold a space either; the first character may be one only in a damaged list.
+        const at = pair.indexOf(' ', 1);
+        return [pair.slice(0, at), pair.slice(at + 1)];
+      }),
+    },
+  };
+}
+
+/**
+ * SentencePiece BPE with byte fallback. Its merges are not stored: two pieces merge where their sum is a piece, the best
+ * score first, as transformers' converter lists them.
+ */
+function sentencePiece(metadata: GgufMetadata, vocabulary: Vocabulary, file: string): object {
+  const { tokens, kinds } = vocabulary;
+  const scores = listOf(metadata, 'tokenizer.ggml.scores', 'number', file, tokens.length) as number[];
+  const vocab = vocabOf(vocabulary);
+  const merges: { left: string; right: string; score: number }[] = [];
+  for (const [id, piece] of tokens.entries()) {
+    if (kinds[id] !== KIND.normal || vocab.get(piece) !== id) continue;
+    const characters = [...piece];
+    const splits: { left: string; right: string; score: number }[] = [];
+    for (let at = 1; at < characters.length; at++) {
+      const left = characters.slice(0, at).join('');
+      const right = characters.slice(at).join('');
+      if (vocab.has(left) && vocab.has(right)) splits.push({ left, right, score: scores[id] });
+    }
+    const idOf = (text: string) => vocab.get(text) as number;
+    merges.push(...splits.sort((a, b) => idOf(a.left) - idOf(b.left) || idOf(a.right) - idOf(b.right)));
+  }
+  merges.sort(
+    (a, b) =>
+      b.score - a.score ||
+      [...b.left].length - [...a.left].length ||
+      [...b.right].length - [...a.right].length,
+  );
+  const hasPrefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false;
+  const space = '\u2581';
+  const unknown = kinds.indexOf(KIND.unknown);
+  return {
+    ...SHELL,
+    added_tokens: addedTokens(vocabulary),
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        ...(hasPrefix ? [{ type: 'Prepend', prepend: space }] : []),
+        { type: 'Replace', pattern: { String: ' ' }, content: space },
+      ],
+    },
+    pre_tokenizer: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: space }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(hasPrefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: unknown < 0 ? null : tokens[unknown],
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: true,
+      byte_fallback: true,
+      ignore_merges: false,
+      vocab: Object.fromEntries(vocab),
+      merges: merges.map(({ left, right }) => [left, right]),
+    },
+  };
+}
+
+function listOf(
+  metadata: GgufMetadata,
+  key: string,
+  type: 'string' | 'number',
+  file: string,
+  length?: number,
+): readonly unknown[] {
+  const list = metadata.get(key);
+  const isGood =
+    Array.isArray(list) &&
+    list.length > 0 &&
+    (length === undefined || list.length === length) &&
+    list.every((item) => typeof item === type);
+  if (isGood) return list;
+  throw new FactoryError({
+    code: 'TOKENS_BAD_TOKENIZER',
+    message: `${file}: ${key}: expected a list of ${length ?? 'some'} ${type}s, found ${Array.isArray(list) ? `${list.length} items` : typeof list}`,
+    remedy: 'Use a GGUF file with its vocabulary, such as one that a current llama.cpp converted.',
+    details: { file, key },
+  });
+}
+
+function unknownVocabulary(file: string, model: unknown, pre: unknown): FactoryError {
+  return new FactoryError({
+    code: 'TOKENS_NO_TOKENIZER',
+    message: `${file}: tokenizer.ggml.model ${JSON.stringify(model) ?? 'none'}, tokenizer.ggml.pre ${JSON.stringify(pre) ?? 'none'}: expected llama, or gpt2 with ${Object.keys(BYTE_LEVEL).join(', ')}`,
+    remedy: 'Use the Hugging Face folder of the model, which has tokenizer.json.',
+    details: { file },
+  });
+}
