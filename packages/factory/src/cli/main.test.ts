@@ -115,7 +115,7 @@ describe('pages', () => {
     expect(out).toMatch(/^ {2}lora_rank +int +8 +rank of the LoRA matrices$/m);
     expect(out).toMatch(/^ {2}use_dora +bool +false .*\[refused: DoRA is not supported yet\]$/m);
     expect(out).toMatch(/^ {2}ddp_timeout .*\[no effect\]$/m);
-    expect(out).toMatch(/^ {2}stage +enum +sft .*\(pt, sft\)$/m);
+    expect(out).toMatch(/^ {2}stage +enum +sft .*\(pt, sft, rm, dpo, kto, orpo\)$/m);
   });
 
   it('gives the same as JSON', () => {
@@ -132,7 +132,7 @@ describe('pages', () => {
     expect(run(['help', '--num-layer-trainable']).out).toMatch(
       /^freeze_trainable_layers .*\n {2}num_layer_trainable is its older name/,
     );
-    expect(run(['help', 'stage']).out).toMatch(/refused value dpo: preference training/);
+    expect(run(['help', 'stage']).out).toMatch(/refused value ppo: PPO is not supported/);
     expect(run(['help', 'generate']).out).toMatch(/--chat/);
   });
 
@@ -201,7 +201,7 @@ describe('completion', () => {
       ).trim();
     expect(ask('tunesmith', 'tr')).toBe('train');
     expect(ask('tunesmith', 'train', '--lora_ra')).toBe('--lora_rank');
-    expect(ask('tunesmith', 'train', '--stage', '')).toBe('pt sft');
+    expect(ask('tunesmith', 'train', '--stage', '')).toBe('pt sft rm dpo kto orpo');
     expect(ask('tunesmith', 'generate', '--prompt_')).toBe('--prompt_file');
     expect(ask('tunesmith', 'completion', '')).toBe('bash zsh fish');
   });
