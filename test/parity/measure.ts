@@ -4,7 +4,7 @@ import { adamwRule, clipCoefficient, globalNorm, Optimizer } from '@tunesmith/en
 import type { Decoder } from '../../packages/factory/src/model/decoder.ts';
 import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
 import type { EncodedExample } from '../../packages/factory/src/records/encoded.ts';
-import { trainStep } from '../../packages/factory/src/train/train-step.ts';
+import { type StepOptions, trainStep } from '../../packages/factory/src/train/train-step.ts';
 
 /** Room for the residuals of every layer, or of none. */
 export const RESIDUALS = { save: 2 ** 40, recompute: 0 } as const;
@@ -78,9 +78,14 @@ export interface CurveOptions {
 }
 
 /** Trains `steps` steps on one batch: losses before each step and after the last, and gradient norms before clipping. */
-export async function trainCurve(
+export function trainCurve(decoder: Decoder, examples: readonly EncodedExample[], options: CurveOptions) {
+  return curveOf(decoder, (stepOptions) => trainStep(decoder, [examples], stepOptions), options);
+}
+
+/** The same for any step that leaves its gradients in the decoder's parameters, with what else each step said. */
+export async function curveOf<Step extends { loss: number }>(
   decoder: Decoder,
-  examples: readonly EncodedExample[],
+  stepOf: (options: StepOptions) => Promise<Step>,
   { steps, learningRate, weightDecay, sparesNorms, maxGradNorm }: CurveOptions,
 ) {
   const rule = adamwRule({ beta1: 0.9, beta2: 0.999, eps: 1e-8 });
@@ -90,12 +95,11 @@ export async function trainCurve(
     lrScale: 1,
     weightDecay: spared.has(name) ? 0 : weightDecay,
   }));
-  const loss: number[] = [];
+  const each: Step[] = [];
   const gradNorm: number[] = [];
   for (let step = 0; ; step++) {
-    const options = { residualBytes: RESIDUALS.save, dropoutKey: `${step}` };
-    loss.push((await trainStep(decoder, [examples], options)).loss);
-    if (step === steps) return { loss, gradNorm };
+    each.push(await stepOf({ residualBytes: RESIDUALS.save, dropoutKey: `${step}` }));
+    if (step === steps) return { loss: each.map(({ loss }) => loss), gradNorm, each };
     const norm = globalNorm(decoder.parameters.map((p) => p.gradient));
     gradNorm.push(norm);
     const gradScale = maxGradNorm > 0 ? clipCoefficient(norm, maxGradNorm) : 1;

@@ -11,6 +11,7 @@ import type { Decoder, LoraOptions } from '../../packages/factory/src/model/deco
 import { expectedTensors } from '../../packages/factory/src/model/expected-tensors.ts';
 import type { LoadOptions } from '../../packages/factory/src/model/load-weights.ts';
 import { openModel } from '../../packages/factory/src/model/open-model.ts';
+import type { ValueHead } from '../../packages/factory/src/model/value-head.ts';
 import type { EncodedExample } from '../../packages/factory/src/records/encoded.ts';
 
 const MODELS = fileURLToPath(new URL('./models/', import.meta.url));
@@ -84,6 +85,7 @@ export interface DecoderChoice {
   /** Names of base tensors to train, or all of them. */
   trained?: 'all' | readonly string[];
   halfStorage?: boolean;
+  valueHead?: ValueHead;
   edit?: LoadOptions['edit'];
 }
 
@@ -111,6 +113,7 @@ export async function decoderOf(backend: Backend, dir: string, choice: DecoderCh
       trained: new Set(trained),
       lora,
       halfStorage: choice.halfStorage ?? false,
+      valueHead: choice.valueHead,
       edit: choice.edit,
     });
   } finally {
