@@ -47,7 +47,8 @@ const x = b.makeInput('x', ['N', 4]);
 const w = b.makeInput('w', [3, 4]);
 const bias = b.makeInput('bias', [3]);
 const base = b.makeInput('base', ['N', 3]);
-const product = (alpha = 1) => b.matmul(x, w, { transB: true, alpha });
+const [wide, tall] = [b.makeInput('wide', ['N', 128]), b.makeInput('tall', [3, 128])];
+const product = (alpha = 1) => b.matmul(wide, tall, { transB: true, alpha });
 
 describe('fused kernels', () => {
   test('a product that is added to something is one Gemm with an accumulated operand', () => {
@@ -57,6 +58,9 @@ describe('fused kernels', () => {
       'Gemm(3 transB alpha)',
       'Gemm(3 transB alpha)',
     ]);
+    // The two factors of an adapter: the copy of the operand would take longer than the product.
+    const narrow = b.matmul(x, w, { transB: true });
+    expect(onnxNodes({ y: b.add(base, narrow) })).toEqual(['Gemm(2 transB)', 'Add(2)']);
   });
 
   test('a product that someone else needs, or that would be stretched, is not folded', () => {
@@ -64,7 +68,7 @@ describe('fused kernels', () => {
     expect(onnxNodes({ y: b.add(p, bias), p })).toEqual(['Gemm(2 transB)', 'Add(2)']);
     expect(onnxNodes({ y: b.add(p, b.exp(p)) })).toEqual(['Gemm(2 transB)', 'Exp(1)', 'Add(2)']);
     expect(onnxNodes({ y: b.add(p, 1) })).toEqual(['Gemm(2 transB)', 'Add(2)']);
-    const row = b.matmul(b.makeInput('r', [1, 4]), w, { transB: true });
+    const row = b.matmul(b.makeInput('r', [1, 128]), tall, { transB: true });
     expect(onnxNodes({ y: b.add(row, base) })).toEqual(['Gemm(2 transB)', 'Add(2)']);
   });
 
@@ -86,6 +90,11 @@ describe('fused kernels', () => {
       'FusedMatMul(2 transB alpha)',
     ]);
     expect(onnxNodes({ y: b.matmul(p, b.makeInput('r', ['B', 4, 4])) })).toEqual(['MatMul(2)']);
+    // aᵀ b as (bᵀ a)ᵀ.
+    expect(onnxNodes({ y: b.matmul(p, q, { transA: true }) })).toEqual([
+      'FusedMatMul(2 transA)',
+      'Transpose(1 perm)',
+    ]);
   });
 });
 
@@ -130,7 +139,13 @@ test('accumulated products have the values of the sums they replace', async () =
     data: Float64Array.from({ length: dims.reduce((p, d) => p * d) }, () => Math.fround(Math.sin(++i))),
   });
   const feeds = new Map(
-    Object.entries({ x: value(5, 4), w: value(3, 4), bias: value(3), u: value(2, 5), v: value(2, 3) }),
+    Object.entries({
+      wide: value(5, 128),
+      tall: value(3, 128),
+      bias: value(3),
+      u: value(2, 5),
+      v: value(2, 3),
+    }),
   );
   const actual = await runOnnx(graph, feeds);
   const expected = evaluateReference(graph, feeds);

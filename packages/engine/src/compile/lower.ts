@@ -47,6 +47,16 @@ function gemm(e: Emitter, node: Node<'matmul'>, accumulate?: string): string {
   return e.emit('Gemm', inputs, attributes);
 }
 
+/**
+ * The two small factors of LoRA: the kernel copies the accumulated operand on one thread first, which then takes longer
+ * than the product and an addition in place.
+ */
+function isNarrow(product: Node): boolean {
+  if (!isGemm(product)) return false;
+  const inner = product.inputs[0].shape[product.attrs.transA ? 0 : 1];
+  return typeof inner === 'number' && inner <= 64;
+}
+
 /** a + b as one Gemm where one side is a product that nobody else needs and the other broadcasts to it. */
 export function gemmOfAdd(
   node: Node,
@@ -59,6 +69,7 @@ export function gemmOfAdd(
     [a, b],
   ] as const) {
     const fits = product.shape.every((d, i) => d === node.shape[i]);
+    if (isNarrow(product)) continue;
     if (isGemm(product) && !product.keep && fits && usedOnce(product) && other.shape.length > 0)
       return { product, other };
   }
@@ -90,13 +101,19 @@ const lowerRules: LowerRules = {
     e.emit('Cast', inputs, { to: { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 }[to] }),
 
   matmul: (e, node, inputs, { transA, transB, alpha }) => {
+    const rank = node.shape.length;
     if (isGemm(node)) return gemm(e, node);
     if (!transA && !transB && alpha === 1) return e.emit('MatMul', inputs);
+    const scaled: Attributes = alpha === 1 ? {} : { alpha: { float: alpha } };
+    // The kernel is slow where it must transpose the larger side, such as attention weights: (bᵀ a)ᵀ is the same product.
+    if (transA && !transB) {
+      const swapped = e.emit('FusedMatMul', [inputs[1], inputs[0]], { ...scaled, transA: 1 }, MS);
+      return e.emit('Transpose', [swapped], { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] });
+    }
     const attributes: Attributes = {};
     if (transA) attributes.transA = 1;
     if (transB) attributes.transB = 1;
-    if (alpha !== 1) attributes.alpha = { float: alpha };
-    return e.emit('FusedMatMul', inputs, attributes, MS);
+    return e.emit('FusedMatMul', inputs, { ...attributes, ...scaled }, MS);
   },
 
   reshape: (e, _node, [x], { shape }) => e.emit('Reshape', [x, e.shape(shape, true)]),

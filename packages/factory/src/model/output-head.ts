@@ -94,6 +94,11 @@ export class OutputHead {
     return executable;
   }
 
+  /** Frees the scratch of all graphs. */
+  async shrink(): Promise<void> {
+    for (const executable of this.#executables.values()) await (await executable).shrink();
+  }
+
   /**
    * Runs a graph over all slices: what is named in `carried` goes on from slice to slice as `<name>_before` and is left
    * after the last one; `each` takes the other outputs.
