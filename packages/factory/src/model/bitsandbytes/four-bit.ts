@@ -39,13 +39,12 @@ export function quantise4Bit(
   const count = shape.reduce((n, d) => n * d, 1);
   const packed = new Uint8Array(Math.ceil(count / 2));
   const absmax = new Float32Array(Math.ceil(count / BLOCK));
-  const nearest = makeNearest(kind);
+  const grid = makeGrid(kind);
   for (let from = 0; from < count; from += PIECE) {
     const values = read(from, Math.min(count, from + PIECE));
     for (let at = 0; at < values.length; at += BLOCK) {
-      const block = values.subarray(at, at + BLOCK);
       const start = from + at;
-      absmax[start / BLOCK] = packBlock(block, packed.subarray(start / 2), nearest);
+      absmax[start / BLOCK] = packBlock(values, at, packed, start / 2, grid);
     }
   }
   return {
@@ -57,50 +56,61 @@ export function quantise4Bit(
   };
 }
 
-/** Packs up to 64 values and returns their largest magnitude. */
-function packBlock(block: Float32Array, packed: Uint8Array, nearest: Nearest): number {
+/** Packs values[at] and up to 63 more into bytes from `to` on, and returns their largest magnitude. */
+function packBlock(values: Float32Array, at: number, packed: Uint8Array, to: number, grid: Grid): number {
   const { fround } = Math;
+  const { edge, low, high } = grid;
+  const end = Math.min(values.length, at + BLOCK);
   let max = 0;
-  for (let i = 0; i < block.length; i++) max = Math.max(max, Math.abs(block[i]));
+  for (let i = at; i < end; i++) {
+    const magnitude = Math.abs(values[i]);
+    if (magnitude > max) max = magnitude;
+  }
   const divisor = Math.max(max, 1e-38);
   const factor = fround(1 / fround(divisor));
   // A last block that is not full is divided, all others are multiplied: bitsandbytes' arithmetic, not ours.
-  const isFull = block.length === BLOCK;
-  for (let i = 0; i < block.length; i += 2) {
-    const first = isFull ? fround(block[i] * factor) : fround(block[i] / divisor);
-    // An odd count is padded with a zero.
-    const x = i + 1 < block.length ? block[i + 1] : 0;
-    const second = isFull ? fround(x * factor) : fround(x / divisor);
-    packed[i >> 1] = (nearest(first) << 4) | nearest(second);
-  }
+  const isFull = end - at === BLOCK;
+  const nearest = (x: number): number => {
+    const scaled = isFull ? fround(x * factor) : fround(x / divisor);
+    const v = Math.min(scaled, 1);
+    const cell = ((v + 1) * (CELLS / 2)) | 0;
+    return v > edge[cell] ? high[cell] : low[cell];
+  };
+  // An odd count is padded with a zero.
+  for (let i = at; i < end; i += 2)
+    packed[to++] = (nearest(values[i]) << 4) | nearest(i + 1 < end ? values[i + 1] : 0);
   return !isFull && max === 0 ? fround(divisor) : max;
 }
 
-type Nearest = (scaled: number) => number;
+/** Cells so small that none holds two bounds between codes; fp4 has bounds at 0 and 0.0026. */
+const CELLS = 2048;
 
-/** The code whose value is nearest to a number from -1 to 1, the lower one at equal distance. */
-function makeNearest(kind: FourBitKind): Nearest {
+/** Per cell of -1 … 1 the bound in it, and the codes below and above the bound. */
+interface Grid {
+  edge: Float64Array;
+  low: Uint8Array;
+  high: Uint8Array;
+}
+
+/** Finds the code whose value is nearest, the lower one at equal distance. */
+function makeGrid(kind: FourBitKind): Grid {
   const { fround } = Math;
   const order = FOUR_BIT_ORDER[kind];
   const code = FOUR_BIT_CODES[kind];
-  const bounds = Float64Array.from({ length: 15 }, (_, i) =>
+  const bounds = Array.from({ length: 15 }, (_, i) =>
     fround(fround(code[order[i]] + code[order[i + 1]]) / 2),
   );
-  // A grid so fine that no cell holds two bounds tells the answer but for one comparison. fp4 has bounds at 0 and 0.0026.
-  const cells = 2048;
-  const below = new Uint8Array(cells + 1);
-  const edge = new Float64Array(cells + 1).fill(Number.POSITIVE_INFINITY);
-  for (let cell = 0; cell <= cells; cell++) {
-    const [from, to] = [(cell / cells) * 2 - 1, ((cell + 1) / cells) * 2 - 1];
-    below[cell] = bounds.filter((b) => b < from).length;
+  const edge = new Float64Array(CELLS + 1).fill(Number.POSITIVE_INFINITY);
+  const low = new Uint8Array(CELLS + 1);
+  const high = new Uint8Array(CELLS + 1);
+  for (let cell = 0; cell <= CELLS; cell++) {
+    const [from, to] = [(cell / CELLS) * 2 - 1, ((cell + 1) / CELLS) * 2 - 1];
+    const below = bounds.filter((b) => b < from).length;
     edge[cell] = bounds.find((b) => b >= from && b < to) ?? Number.POSITIVE_INFINITY;
+    low[cell] = order[below];
+    high[cell] = order[Math.min(15, below + 1)];
   }
-  const codes = Uint8Array.from(order);
-  return (scaled) => {
-    const v = Math.max(-1, Math.min(1, scaled));
-    const cell = ((v + 1) * (cells / 2)) | 0;
-    return codes[v > edge[cell] ? below[cell] + 1 : below[cell]];
-  };
+  return { edge, low, high };
 }
 
 function nestScales(absmax: Float32Array): NestedScales {
