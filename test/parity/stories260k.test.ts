@@ -8,6 +8,7 @@ import { readPeftAdapter } from '../../packages/factory/src/adapters/peft.ts';
 import type { Decoder } from '../../packages/factory/src/model/decoder.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
+import { pairLoss } from '../../packages/factory/src/train/preference-losses.ts';
 import { assetPath } from '../assets.ts';
 import { allLogits, apart, tokenLosses, trainCurve, worstApart } from './measure.ts';
 import { decoderOf } from './read-fixture.ts';
@@ -190,9 +191,12 @@ describe.skipIf(!model || !vectorFile)('stories260K', async () => {
       ),
     ).toBeLessThan(WITHIN);
     pairs.forEach((pair, i) => {
-      const margin = after[2 * i] - before[2 * i] - (after[2 * i + 1] - before[2 * i + 1]);
-      const dpo = Math.log1p(Math.exp(-beta * margin));
-      expect(apart([dpo], [pair.dpo_loss_sigmoid])).toBeLessThan(WITHIN);
+      const [policy, reference] = [after, before].map((of) => ({
+        chosen: of[2 * i],
+        rejected: of[2 * i + 1],
+      }));
+      const dpo = pairLoss('sigmoid', policy, reference, { beta, labelSmoothing: 0, simpoGamma: 0 });
+      expect(apart([dpo.loss], [pair.dpo_loss_sigmoid])).toBeLessThan(WITHIN);
     });
   });
 });
