@@ -12,6 +12,9 @@ const parsed = (text: string) =>
 describe('refused', () => {
   test.each([
     ['--finetuning_type full --loraplus_lr_ratio 16', 'needs finetuning_type lora'],
+    ['--use_dft_loss --use_eaft_loss', 'a token has one loss'],
+    ['--stage pt --use_eaft_loss', 'needs stage sft'],
+    ['--finetuning_type full --use_asft_loss', 'without its adapter'],
     ['--use_galore', 'does not go with finetuning_type lora'],
     ['--finetuning_type full --use_galore --use_badam', 'a run has one optimiser'],
     ['--loraplus_lr_ratio 16 --use_muon', 'a run has one optimiser'],
@@ -56,4 +59,12 @@ test('optim keeps the names that need no translation', () => {
   const { args, notes } = parsed('--optim sgd --optim_args momentum=0.9,nesterov=true');
   expect([args.optim, args.optim_args]).toEqual(['sgd', 'momentum=0.9,nesterov=true']);
   expect(notes.filter((note) => note.key === 'optim')).toEqual([]);
+});
+
+test('keys without the one that they act with are noted', () => {
+  const { notes } = parsed(
+    '--galore_rank 4 --asft_alpha 0.2 --finetuning_type full --use_apollo --apollo_rank 4',
+  );
+  const idle = notes.filter((note) => note.kind === 'no_effect').map((note) => note.key);
+  expect(idle).toEqual(['galore_rank', 'asft_alpha']);
 });

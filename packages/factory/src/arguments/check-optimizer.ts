@@ -1,4 +1,4 @@
-// In: final training arguments. Out: the rules between the keys of optimisers that they break: LLaMA-Factory's, and those
+// In: final training arguments. Out: the rules between the keys of optimisers and of token losses that they break: LLaMA-Factory's, and those
 // without which a key would be ignored.
 import { parseOptimArgs } from '#factory/records/optim-args.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
@@ -44,6 +44,46 @@ const onAdamw = (key: (typeof CUSTOM)[number]): Rule => {
   ];
 };
 
+const LOSSES = ['use_dft_loss', 'use_asft_loss', 'use_eaft_loss'] as const;
+
+const LOSS_RULES: Rule[] = [
+  (args) => [
+    LOSSES.filter((key) => args[key]).length > 1,
+    conflict(
+      [...LOSSES],
+      `${LOSSES.filter((key) => args[key]).join(' and ')} exclude each other: a token has one loss`,
+      'Keep one of them.',
+    ),
+  ],
+  ...LOSSES.map(
+    (key): Rule =>
+      (args) => [
+        args[key] && args.stage !== 'sft',
+        conflict(
+          [key, 'stage'],
+          `${key} needs stage sft, found ${args.stage}`,
+          `Set stage to sft, or remove ${key}.`,
+        ),
+      ],
+  ),
+  (args) => [
+    args.use_asft_loss && args.finetuning_type !== 'lora',
+    conflict(
+      ['use_asft_loss', 'finetuning_type'],
+      `use_asft_loss compares with the model without its adapter, but finetuning_type is ${args.finetuning_type}`,
+      'Set finetuning_type to lora, or remove use_asft_loss.',
+    ),
+  ],
+  (args) => [
+    args.use_asft_loss && args.ref_model !== null,
+    conflict(
+      ['use_asft_loss', 'ref_model'],
+      'use_asft_loss compares with the model without its adapter and takes no ref_model',
+      'Remove ref_model or use_asft_loss.',
+    ),
+  ],
+];
+
 const CUSTOM_RULES: Rule[] = [
   onlyOne,
   ...(['use_galore', 'use_apollo', 'use_badam', 'use_adam_mini'] as const).map(notWithLora),
@@ -86,7 +126,7 @@ export function optimizerRules(args: TrainArgs): Broken[] {
         'Correct optim_args; betas, epsilon and decay are adam_beta1, adam_beta2, adam_epsilon and weight_decay.',
       ),
     ],
-    ...CUSTOM_RULES.map((rule) => rule(args)),
+    ...[...CUSTOM_RULES, ...LOSS_RULES].map((rule) => rule(args)),
     [
       args.loraplus_lr_ratio !== null && type !== 'lora',
       conflict(

@@ -157,8 +157,23 @@ function isNoisy(args: Undecided): boolean {
 const LORA_ONLY = ['lora_rank', 'lora_alpha', 'lora_dropout', 'lora_target', 'create_new_adapter'];
 const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'freeze_extra_modules'];
 
+/** Keys that act only with another one, by the beginning of their names. */
+const IDLE_WITHOUT: [string, keyof TrainArgs][] = [
+  ['galore_', 'use_galore'],
+  ['apollo_', 'use_apollo'],
+  ['badam_', 'use_badam'],
+  ['asft_alpha', 'use_asft_loss'],
+  ['eaft_alpha', 'use_eaft_loss'],
+  ['loraplus_lr_embedding', 'loraplus_lr_ratio'],
+];
+
 function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say): void {
   const idle = [
+    ...IDLE_WITHOUT.filter(([, needed]) => !args[needed]).flatMap(([prefix, needed]) =>
+      Object.keys(args)
+        .filter((key) => key.startsWith(prefix))
+        .map((key) => [key, needed]),
+    ),
     ...(args.finetuning_type === 'lora' ? [] : LORA_ONLY.map((key) => [key, 'finetuning_type lora'])),
     ...(args.finetuning_type === 'freeze'
       ? []

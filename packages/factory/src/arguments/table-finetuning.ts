@@ -26,7 +26,6 @@ const REWARD = needs('stage ppo');
 const SWANLAB = needs('use_swanlab');
 const PISSA = needs('pissa_init');
 const TEXT_ONLY = 'it acts only on vision models; only text models are trained here';
-const OTHER_LOSS = 'this loss is not supported yet; cross-entropy is';
 const MULTI_GPU = 'it is a multi-GPU PyTorch backend; this trainer runs on one machine without PyTorch';
 
 const bits = optional(int(1, 8));
@@ -180,11 +179,11 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
   ),
   refused('hyper_parallel_cp_size', int(1), 1, 'context parallel size', MULTI_GPU),
   supported('use_muon', bool, false, 'Muon optimiser on matrices, AdamW on the rest'),
-  refused('use_dft_loss', bool, false, 'DFT loss', OTHER_LOSS),
-  refused('use_asft_loss', bool, false, 'ASFT loss', OTHER_LOSS),
-  noEffect('asft_alpha', float(), 0.1, 'ASFT weight', needs('use_asft_loss')),
-  refused('use_eaft_loss', bool, false, 'EAFT loss', OTHER_LOSS),
-  noEffect('eaft_alpha', float(), 1, 'EAFT exponent', needs('use_eaft_loss')),
+  supported('use_dft_loss', bool, false, 'sft: weigh tokens by their probability (DFT)'),
+  supported('use_asft_loss', bool, false, 'sft: DFT, held near the model without its adapter (ASFT)'),
+  supported('asft_alpha', float({ min: 0 }), 0.1, 'ASFT: weight of the distance from that model'),
+  supported('use_eaft_loss', bool, false, 'sft: weigh tokens by the entropy of the prediction (EAFT)'),
+  supported('eaft_alpha', float({ min: 0 }), 1, 'EAFT: exponent of the weight'),
   noEffect('freeze_vision_tower', bool, true, 'freeze the image encoder', TEXT_ONLY),
   noEffect('freeze_multi_modal_projector', bool, true, 'freeze the projector', TEXT_ONLY),
   noEffect('freeze_language_model', bool, false, 'freeze the language model of a vision model', TEXT_ONLY),

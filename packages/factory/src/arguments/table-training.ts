@@ -50,9 +50,9 @@ export const TRAINING_KEYS: ArgKey[] = inGroup('training', [
   supported('per_device_eval_batch_size', int(1), 8, 'rows per evaluation batch'),
   supported('gradient_accumulation_steps', int(1), 1, 'micro-batches per step'),
   supported('learning_rate', float({ min: 0 }), 5e-5, 'peak learning rate'),
-  supported('weight_decay', float({ min: 0 }), 0, 'AdamW weight decay'),
-  supported('adam_beta1', unit, 0.9, 'AdamW beta1'),
-  supported('adam_beta2', unit, 0.999, 'AdamW beta2'),
+  supported('weight_decay', float({ min: 0 }), 0, 'weight decay; biases and norms are spared'),
+  supported('adam_beta1', unit, 0.9, 'beta1 of AdamW and Lion'),
+  supported('adam_beta2', unit, 0.999, 'beta2 of AdamW and Lion'),
   supported('adam_epsilon', positive, 1e-8, 'AdamW epsilon'),
   supported('max_grad_norm', float({ min: 0 }), 1, 'gradient clipping by global norm; 0 = off'),
   supported('num_train_epochs', positive, 3, 'passes over the data; fractions allowed'),
@@ -121,13 +121,11 @@ export const TRAINING_KEYS: ArgKey[] = inGroup('training', [
     'checkpointing settings',
     'recomputing gives the same numbers whichever way it is done',
   ),
-  refused(
+  supported(
     'neftune_noise_alpha',
     optional(float({ min: 0 })),
     null,
-    'NEFTune noise',
-    'NEFTune noise is not supported yet',
-    [0],
+    'noise on embeddings in training (NEFTune); unset or 0 = none',
   ),
   refused(
     'label_smoothing_factor',

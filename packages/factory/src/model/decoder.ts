@@ -18,7 +18,7 @@ import {
 } from '@tunesmith/engine';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { causalMask, partMask } from './attention-mask.ts';
-import { dropoutMask } from './dropout.ts';
+import { addUniformNoise, dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
 import { attentionModules, mlpModules } from './layer-modules.ts';
 import { type LayerTensors, LayerWeights } from './layer-weights.ts';
@@ -291,13 +291,22 @@ export class Decoder {
     }
   }
 
+  /** Whether all that is trained is an adapter, so that the model with it off is the one before training. */
+  get isAdapted(): boolean {
+    return this.parameters.length > 0 && this.parameters.every(({ name }) => name.includes('.lora_'));
+  }
+
   /** Embeddings of `ids`, as a tensor of sizes `dims`. */
   embed(ids: Int32Array, dims: number[]): Tensor {
+    return this.backend.tensor('f32', dims, this.#embedded(ids));
+  }
+
+  #embedded(ids: Int32Array): Float32Array {
     const x = new Float32Array(ids.length * this.config.hiddenSize);
     embedRows(this.#embedding, ids, x);
     const scale = this.config.embeddingScale;
     if (scale !== 1) for (let i = 0; i < x.length; i++) x[i] *= scale;
-    return this.backend.tensor('f32', dims, x);
+    return x;
   }
 
   #embedBatch({ ids }: PackedBatch): Tensor {
@@ -360,15 +369,24 @@ export class Decoder {
   }
 
   /**
-   * Forward pass for training. At most `residualBytes` of layer inputs and residuals are kept, but inputs always; layers beyond that are computed again in the
-   * backward pass. `dropoutKey` seeds the dropout masks of this batch.
+   * Forward pass for training. At most `residualBytes` of layer inputs and residuals are kept, but inputs always; layers
+   * beyond that are computed again in the backward pass. `dropoutKey` seeds the dropout masks of this batch, and the noise of
+   * NEFTune (Jain et al. 2023), which is uniform in ±noiseAlpha / √(tokens of the longest example · hidden size).
    */
   async forwardTraining(
     batch: PackedBatch,
-    options: { residualBytes: number; dropoutKey: string },
+    options: { residualBytes: number; dropoutKey: string; noiseAlpha?: number },
   ): Promise<{ h: Float32Array; tape: Tape }> {
     const shared = this.#shared(batch);
-    let x = this.#embedBatch(batch);
+    const embedded = this.#embedded(batch.ids);
+    const { hiddenSize } = this.config;
+    if (options.noiseAlpha)
+      addUniformNoise(
+        `${options.dropoutKey}/neftune`,
+        embedded,
+        options.noiseAlpha / Math.sqrt(batch.longest * hiddenSize),
+      );
+    let x = this.backend.tensor('f32', [batch.ids.length, hiddenSize], embedded);
     const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
     let left = options.residualBytes;
     let before: Executable | null = null;

@@ -1,6 +1,6 @@
 // Dropout masks: the asked rate, the right scale, the same bits for the same key.
 import { expect, test } from 'vitest';
-import { dropoutMask } from './dropout.ts';
+import { addUniformNoise, dropoutMask } from './dropout.ts';
 
 test.each([0.05, 0.1, 0.5, 0.9])('drops a share of %f and scales the rest', (rate) => {
   const count = 200_000;
@@ -33,4 +33,20 @@ test('neighbouring values are independent', () => {
     for (let i = 0; i + lag < mask.length; i++) if (mask[i] === mask[i + lag]) agree++;
     expect(Math.abs(agree / (mask.length - lag) - 0.5)).toBeLessThan(0.01);
   }
+});
+
+test('noise is uniform within its bound, and the same for the same key', () => {
+  const noise = (key: string) => {
+    const values = new Float32Array(20_000);
+    addUniformNoise(key, values, 0.25);
+    return values;
+  };
+  const values = noise('a');
+  expect(values.every((v) => Math.abs(v) <= 0.25)).toBe(true);
+  const mean = (of: (v: number) => number) => values.reduce((sum, v) => sum + of(v), 0) / values.length;
+  expect(mean((v) => v)).toBeCloseTo(0, 2);
+  // The mean square of a uniform value in ±b is b² / 3.
+  expect(mean((v) => v * v) / (0.25 ** 2 / 3)).toBeCloseTo(1, 1);
+  expect(noise('a')).toEqual(values);
+  expect(noise('b')).not.toEqual(values);
 });

@@ -71,6 +71,10 @@ export class OutputHead {
     }));
   }
 
+  get isCapped(): boolean {
+    return this.#cap !== null;
+  }
+
   /** To be called when values of a trained matrix were written. */
   parametersChanged(): void {
     this.#group?.changed();
@@ -177,6 +181,46 @@ export class OutputHead {
       this.#subtractLabels(chunk.targets, slope, own, chunk.dh);
     }
     return { nll, hits: null };
+  }
+
+  /** Of each row, the `count` largest logits (all of them, of a smaller vocabulary), in no order: [M, count]. */
+  async topLogits(h: Float32Array, count: number): Promise<Float32Array[]> {
+    const run = await this.#get('logits');
+    const rows = h.length / this.#hidden;
+    const best = Array.from({ length: rows }, () => new LargestValues(Math.min(count, this.#vocab)));
+    for (let at = 0; at < rows; at += MAX_ROWS) {
+      const part = h.subarray(at * this.#hidden, Math.min(at + MAX_ROWS, rows) * this.#hidden);
+      const size = part.length / this.#hidden;
+      using hidden = this.#backend.tensor('f32', [size, this.#hidden], part);
+      for (const { size: width, w } of this.#slices) {
+        const { logits } = await run.run({ h: hidden, w });
+        const values = (await logits.read()) as Float32Array;
+        for (let i = 0; i < size; i++) best[at + i].add(values.subarray(i * width, (i + 1) * width));
+        logits.dispose();
+      }
+    }
+    return best.map(({ values }) => values);
+  }
+
+  /** Σ softmax(logits) · matrix per row [M, hidden], and the log-normaliser of each row. Without a cap only. */
+  async expectedRows(h: Float32Array): Promise<{ mean: Float32Array; lse: Float64Array }> {
+    const rows = h.length / this.#hidden;
+    const mean = new Float32Array(h.length);
+    const lse = new Float64Array(rows);
+    for (let at = 0; at < rows; at += MAX_ROWS) {
+      const end = Math.min(at + MAX_ROWS, rows);
+      const part = (x: Float32Array) => x.subarray(at * this.#hidden, end * this.#hidden);
+      lse.set(await this.#frozenPass(part(h), end - at, part(mean)), at);
+    }
+    return { mean, lse };
+  }
+
+  /** Rows of the matrix, one after the other: [M, hidden]. */
+  rowsAt(targets: Int32Array): Float32Array {
+    const out = new Float32Array(targets.length * this.#hidden);
+    for (let i = 0; i < targets.length; i++)
+      decodeRow(this.#weight, targets[i], out.subarray(i * this.#hidden, (i + 1) * this.#hidden));
+    return out;
   }
 
   /** [rows, vocab] logits, for decoding. */
@@ -301,6 +345,25 @@ function sliceRanges(vocab: number, hidden: number): Range[] {
 
 function logSumExp(max: ArrayLike<number>, sum: ArrayLike<number>): Float64Array {
   return Float64Array.from(max, (m, i) => m + Math.log(sum[i]));
+}
+
+/** Keeps the largest values that it has seen. */
+class LargestValues {
+  readonly values: Float32Array;
+  #smallest = 0;
+
+  constructor(count: number) {
+    this.values = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  add(more: Float32Array): void {
+    const { values } = this;
+    for (let i = 0; i < more.length; i++) {
+      if (!(more[i] > values[this.#smallest])) continue;
+      values[this.#smallest] = more[i];
+      for (let j = 0; j < values.length; j++) if (values[j] < values[this.#smallest]) this.#smallest = j;
+    }
+  }
 }
 
 /** Running maximum and sum of exponentials over slices (Milakov and Gimelshein 2018). */

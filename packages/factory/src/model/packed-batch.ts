@@ -6,6 +6,8 @@ export interface PackedBatch {
   /** Rows of the grid, and their width: the length of the longest row, or of the longest part of a packed row. */
   rows: number;
   width: number;
+  /** Tokens of the longest example, whatever parts it has. */
+  longest: number;
   /** [N] token ids of all rows, end to end. */
   ids: Int32Array;
   /** [N] position of each token in its row, or in its part of a packed row. */
@@ -73,6 +75,7 @@ export function packBatch(examples: readonly EncodedExample[]): PackedBatch {
   return {
     rows,
     width,
+    longest: Math.max(...examples.map((e) => e.inputIds.length)),
     ids,
     positions,
     slotOf,

@@ -30,6 +30,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
     }),
     maxGradNorm: args.max_grad_norm,
     seed: args.seed,
+    noiseAlpha: args.neftune_noise_alpha ?? 0,
     residualBytes: residualBytes(args),
     log: interval('steps', args.logging_steps, totalSteps),
     logFirstStep: args.logging_first_step,

@@ -7,7 +7,8 @@ import { objectiveTask } from '#factory/train/objective-step.ts';
 import { type PreferenceRow, preferenceObjective } from '#factory/train/preference.ts';
 import { REFERENCE_FREE } from '#factory/train/preference-losses.ts';
 import { rewardObjective } from '#factory/train/reward.ts';
-import { supervised, type TrainTask } from '#factory/train/task.ts';
+import { supervised, supervisedBy, type TrainTask } from '#factory/train/task.ts';
+import { anchoredFineTuning, dynamicFineTuning, entropyAdaptive } from '#factory/train/token-losses.ts';
 
 export type TrainRow = EncodedExample | PreferenceRow | FeedbackRow;
 
@@ -20,6 +21,9 @@ function chooseTask(args: TrainArgs) {
   switch (args.stage) {
     case 'pt':
     case 'sft':
+      if (args.use_dft_loss) return supervisedBy(dynamicFineTuning);
+      if (args.use_asft_loss) return supervisedBy(anchoredFineTuning(args.asft_alpha));
+      if (args.use_eaft_loss) return supervisedBy(entropyAdaptive(args.eaft_alpha));
       return supervised;
     case 'dpo':
       return objectiveTask(

@@ -124,6 +124,12 @@ export interface FinetuningArgs {
   badam_switch_interval: number;
   use_adam_mini: boolean;
   use_muon: boolean;
+  use_dft_loss: boolean;
+  use_asft_loss: boolean;
+  /** Weight of the distance from the model without its adapter. */
+  asft_alpha: number;
+  use_eaft_loss: boolean;
+  eaft_alpha: number;
   compute_accuracy: boolean;
   disable_shuffling: boolean;
   early_stopping_steps: number | null;
@@ -171,6 +177,7 @@ export interface TrainingArgs {
   load_best_model_at_end: boolean;
   metric_for_best_model: string;
   greater_is_better: boolean;
+  neftune_noise_alpha: number | null;
   seed: number;
   data_seed: number | null;
   dataloader_drop_last: boolean;

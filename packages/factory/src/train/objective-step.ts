@@ -14,6 +14,7 @@ import {
   type Reading,
 } from './objective.ts';
 import type { TrainTask } from './task.ts';
+import type { StepOptions } from './train-step.ts';
 
 export function objectiveTask<Row>(objective: Objective<Row>): TrainTask<Row> {
   return {
@@ -94,10 +95,7 @@ class MicroBatch<Row> {
   }
 
   /** Adds the gradients of the rows' part of the step's loss, which is divided by `total`. */
-  async differentiate(
-    total: number,
-    options: { residualBytes: number; dropoutKey: string },
-  ): Promise<Judgement> {
+  async differentiate(total: number, options: StepOptions): Promise<Judgement> {
     const decoder = this.#decoder;
     const aside = await this.#readAside();
     const { h, tape } = await decoder.forwardTraining(this.#batch, options);

@@ -4,6 +4,7 @@ import type { Decoder } from '#factory/model/decoder.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import { type EvaluationOptions, evaluationMetrics } from './evaluate.ts';
 import type { Memory } from './objective.ts';
+import type { TokenLoss } from './token-losses.ts';
 import { type StepOptions, type StepResult, trainStep } from './train-step.ts';
 
 export interface TrainTask<Row> {
@@ -23,4 +24,15 @@ export interface TrainTask<Row> {
   ): Promise<Record<string, number>>;
 }
 
-export const supervised: TrainTask<EncodedExample> = { step: trainStep, evaluate: evaluationMetrics };
+export const supervised: TrainTask<EncodedExample> = {
+  step: (decoder, microBatches, options) => trainStep(decoder, microBatches, options),
+  evaluate: evaluationMetrics,
+};
+
+/** As `supervised`, learning by another loss of a token; evaluation is cross-entropy all the same. */
+export function supervisedBy(loss: TokenLoss): TrainTask<EncodedExample> {
+  return {
+    step: (decoder, microBatches, options) => trainStep(decoder, microBatches, options, loss),
+    evaluate: evaluationMetrics,
+  };
+}

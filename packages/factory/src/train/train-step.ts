@@ -1,10 +1,12 @@
 // In: micro batches of one optimiser step. Out: gradients summed into the decoder's parameters, and the step's loss. The
 // loss is the mean over the label tokens of the whole accumulated batch, as in LLaMA-Factory and Hugging Face's Trainer.
+// Losses of a token other than cross-entropy are in token-losses.ts.
 
 import { type Decoder, scratchBytes } from '#factory/model/decoder.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { Metrics } from './objective.ts';
+import { crossEntropy, type TokenLoss } from './token-losses.ts';
 
 export interface StepResult {
   /** Mean negative log-likelihood per label token, in nats; or the objective's mean over rows. */
@@ -20,12 +22,15 @@ export interface StepOptions {
   residualBytes: number;
   /** Names the step, so that dropout masks can be made again: seed and step number. */
   dropoutKey: string;
+  /** NEFTune's alpha; 0 or nothing for no noise on embeddings. */
+  noiseAlpha?: number;
 }
 
 export async function trainStep(
   decoder: Decoder,
   microBatches: readonly (readonly EncodedExample[])[],
-  { residualBytes, dropoutKey }: StepOptions,
+  { residualBytes, dropoutKey, noiseAlpha }: StepOptions,
+  tokenLoss: TokenLoss = crossEntropy,
 ): Promise<StepResult> {
   for (const { gradient } of decoder.parameters) gradient.fill(0);
   const labelTokens = microBatches.flat().reduce((n, e) => n + countLabels(e), 0);
@@ -35,15 +40,15 @@ export async function trainStep(
     const batch = packBatch(examples);
     tokens += batch.ids.length;
     if (batch.targets.length === 0) continue;
+    const differentiate = await tokenLoss(decoder, batch);
     const { h, tape } = await decoder.forwardTraining(batch, {
       residualBytes: residualBytes - scratchBytes(decoder.layers[0].spec, batch),
       dropoutKey: `${dropoutKey}/${i}`,
+      noiseAlpha,
     });
     try {
-      const weights = new Float32Array(batch.targets.length).fill(1 / labelTokens);
       const dh = new Float32Array(h.length);
-      const { nll } = await decoder.head.differentiate(h, batch.targets, weights, dh);
-      for (const value of nll) total += value;
+      for (const value of await differentiate(h, dh, 1 / labelTokens)) total += value;
       await decoder.backward(tape, dh, { hold: true });
     } finally {
       decoder.release(tape);

@@ -24,6 +24,7 @@ const settings: TrainSettings = {
   maxGradNorm: 1,
   seed: 42,
   residualBytes: 2 ** 40,
+  noiseAlpha: 0,
   log: { every: 'steps', steps: 3 },
   logFirstStep: false,
   logTokens: false,

@@ -18,6 +18,8 @@ export interface TrainSettings {
   maxGradNorm: number;
   seed: number;
   residualBytes: number;
+  /** NEFTune; 0 for no noise. */
+  noiseAlpha: number;
   log: Interval;
   logFirstStep: boolean;
   /** Log entries carry the tokens seen so far. */
@@ -130,6 +132,7 @@ async function oneStep<Row>(
   const options = {
     residualBytes: settings.residualBytes,
     dropoutKey: `${settings.seed}/${state.step}`,
+    noiseAlpha: settings.noiseAlpha,
   };
   const result = await task.step(decoder, microBatches, options, state.memory);
   const norm = globalNorm(optimizer.gradients(state.step + 1));
