@@ -380,12 +380,8 @@ export class Decoder {
     const shared = this.#shared(batch);
     const embedded = this.#embedded(batch.ids);
     const { hiddenSize } = this.config;
-    if (options.noiseAlpha)
-      addUniformNoise(
-        `${options.dropoutKey}/neftune`,
-        embedded,
-        options.noiseAlpha / Math.sqrt(batch.longest * hiddenSize),
-      );
+    const noise = (options.noiseAlpha ?? 0) / Math.sqrt(batch.longest * hiddenSize);
+    if (noise > 0) addUniformNoise(`${options.dropoutKey}/neftune`, embedded, noise);
     let x = this.backend.tensor('f32', [batch.ids.length, hiddenSize], embedded);
     const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
     let left = options.residualBytes;
