@@ -85,7 +85,7 @@ export interface Tape {
 }
 
 /** A layer whose residuals reach this size has scratch of several times as much, which is worth a compilation to free. */
-const SHRINK_BYTES = 72 * 2 ** 20;
+const SHRINK_BYTES = 40 * 2 ** 20;
 
 const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
 
@@ -384,6 +384,8 @@ export class Decoder {
     if (noise > 0) addUniformNoise(`${options.dropoutKey}/neftune`, embedded, noise);
     let x = this.backend.tensor('f32', [batch.ids.length, hiddenSize], embedded);
     const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
+    // What smaller batches left.
+    await this.#shrinkLarge(batch, this.head, ...(await Promise.all(this.#executables.values())));
     let left = options.residualBytes;
     let before: Executable | null = null;
     try {
@@ -490,9 +492,9 @@ export class Decoder {
   }
 
   /** Scratch of one graph must not stand beside that of the next when a batch is large. */
-  async #shrinkLarge(batch: PackedBatch, graph: { shrink(): Promise<void> }): Promise<void> {
+  async #shrinkLarge(batch: PackedBatch, ...graphs: { shrink(): Promise<void> }[]): Promise<void> {
     if (residualBytes(this.layers[0].spec, batch.ids.length) < SHRINK_BYTES) return;
-    await graph.shrink();
+    for (const graph of graphs) await graph.shrink();
   }
 
   /** Frees what a forward pass kept. Safe to call twice. */

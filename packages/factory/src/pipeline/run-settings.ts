@@ -7,7 +7,7 @@ import type { Interval } from '#factory/train/intervals.ts';
 import type { TrainSettings } from '#factory/train/train.ts';
 
 /** Residuals kept by `auto`: enough for short batches to skip recomputing, small beside the weights of a 0.5B model. */
-export const AUTO_RESIDUAL_BYTES = 1.7e9;
+export const AUTO_RESIDUAL_BYTES = 1.85e9;
 const KEEP_BUFFER_BYTES = 256 * 2 ** 20;
 
 export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSettings {
