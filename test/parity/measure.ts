@@ -104,5 +104,6 @@ export async function curveOf<Step extends { loss: number }>(
     gradNorm.push(norm);
     const gradScale = maxGradNorm > 0 ? clipCoefficient(norm, maxGradNorm) : 1;
     await optimizer.step({ learningRate: learningRate(step), step: step + 1, gradScale });
+    decoder.parametersChanged();
   }
 }

@@ -9,6 +9,7 @@ export {
   layerTraining,
   type MaskKind,
 } from './nn/decoder-layer.ts';
+export { doraNorms, doraProjections, doraSquares } from './nn/dora.ts';
 export { headBest, headFused, headLogits, headNorm, headSum, headTrained } from './nn/head.ts';
 export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';

@@ -46,7 +46,7 @@ function declareParameters(spec: LayerSpec, rows: Dim, trained: readonly string[
   return {
     parameters,
     projection(name) {
-      const { bias, lora, inFeatures } = spec.projections[name];
+      const { bias, lora, inFeatures, outFeatures } = spec.projections[name];
       return {
         weight: get(`${name}.weight`),
         bias: bias ? get(`${name}.bias`) : null,
@@ -55,6 +55,12 @@ function declareParameters(spec: LayerSpec, rows: Dim, trained: readonly string[
           b: get(`${name}.lora_B.weight`),
           scale: lora.scale,
           dropout: lora.dropout ? makeInput(`${name}.dropout`, [rows, inFeatures]) : null,
+          dora: lora.dora
+            ? {
+                magnitude: get(`${name}.lora_magnitude_vector`),
+                norm: makeInput(`${name}.weight_norm`, [outFeatures]),
+              }
+            : null,
         },
       };
     },
@@ -132,7 +138,7 @@ export function layerForward(spec: LayerSpec, masks: MaskKind = 'shared'): Graph
 /**
  * Forward and backward of a layer over packed rows. Inputs: x [N, hidden], cos and sin [N, 1, d/2], mask (see MaskKind),
  * slot_of i32 [B, T] (which row stands in a slot), real [B, T] (1 or 0), place i32 [N] (the slot of a row), parameters
- * by name, `<projection>.dropout` masks. Outputs: y; gradients d_x and d_<parameter>.
+ * by name, `<projection>.dropout` masks, `<projection>.weight_norm` with DoRA (dora.ts). Outputs: y; gradients d_x and d_<parameter>.
  */
 export function layerTraining(
   spec: LayerSpec,

@@ -5,6 +5,8 @@ export interface LoraSpec {
   rank: number;
   scale: number;
   dropout: boolean;
+  /** Weight-decomposed (DoRA): a trained magnitude per output, over the norm of the adapted weight. */
+  dora?: boolean;
 }
 
 export interface ProjectionSpec {
@@ -76,6 +78,7 @@ export function loraParameters(spec: LayerSpec): Map<string, number[]> {
     if (!lora) continue;
     shapes.set(`${name}.lora_A.weight`, [lora.rank, inFeatures]);
     shapes.set(`${name}.lora_B.weight`, [outFeatures, lora.rank]);
+    if (lora.dora) shapes.set(`${name}.lora_magnitude_vector`, [outFeatures]);
   }
   return shapes;
 }

@@ -1,6 +1,6 @@
-// In: rows x [n, in] and the nodes of a projection. Out: rows [n, out] = (residual +) x Wᵀ (+ bias) (+ s (x Aᵀ) Bᵀ).
-// Graphs only.
-import { add, cast, matmul, mul } from '../graph/build.ts';
+// In: rows x [n, in] and the nodes of a projection. Out: rows [n, out] = (residual +) x Wᵀ (+ bias) (+ s (x Aᵀ) Bᵀ), or
+// the same with the weight decomposed into magnitude and direction. Graphs only.
+import { add, cast, div, keep, matmul, mul, sub } from '../graph/build.ts';
 import type { Node } from '../graph/node.ts';
 
 export interface LoraNodes {
@@ -12,6 +12,14 @@ export interface LoraNodes {
   scale: number;
   /** [n, in] of 0 and 1 / (1 - p), or null without dropout. */
   dropout: Node | null;
+  dora: DoraNodes | null;
+}
+
+export interface DoraNodes {
+  /** [out], trained. */
+  magnitude: Node;
+  /** [out], the norms of the rows of W + s B A; no gradient passes through them. */
+  norm: Node;
 }
 
 export interface LinearNodes {
@@ -24,12 +32,32 @@ export interface LinearNodes {
 
 /** LoRA: Hu et al. 2021, equation 3; the dropout mask applies to the low-rank branch only, as in PEFT. */
 export function linear(x: Node, { weight, bias, lora }: LinearNodes, residual: Node | null = null): Node {
-  let y = matmul(x, cast(weight, 'f32'), { transB: true });
+  const w = cast(weight, 'f32');
+  if (lora?.dora) {
+    const y = decomposed(x, w, lora, lora.dora);
+    const biased = bias ? add(y, cast(bias, 'f32')) : y;
+    return residual ? add(residual, biased) : biased;
+  }
+  let y = matmul(x, w, { transB: true });
   // Added first, so that the product accumulates into it in one kernel.
   if (residual) y = add(residual, y);
   if (bias) y = add(y, cast(bias, 'f32'));
-  if (!lora) return y;
-  const input = lora.dropout ? mul(x, lora.dropout) : x;
-  const down = matmul(input, lora.a, { transB: true });
-  return add(y, matmul(down, lora.b, { transB: true, alpha: lora.scale }));
+  return lora ? add(y, lowRank(lora.dropout ? mul(x, lora.dropout) : x, lora)) : y;
+}
+
+function lowRank(x: Node, { a, b, scale }: LoraNodes): Node {
+  return matmul(matmul(x, a, { transB: true }), b, { transB: true, alpha: scale });
+}
+
+/**
+ * DoRA (Liu et al. 2024, equation 5, with the norm a constant as in its section 4.3): m / ‖W + s B A‖ (x Wᵀ + s (x Aᵀ) Bᵀ).
+ * With dropout, PEFT drops what the adapter changes: x Wᵀ + (g - 1) d Wᵀ + g s (d Aᵀ) Bᵀ with d the dropped x and g the ratio.
+ */
+function decomposed(x: Node, w: Node, lora: LoraNodes, { magnitude, norm }: DoraNodes): Node {
+  const ratio = div(magnitude, norm);
+  if (!lora.dropout) return mul(ratio, keep(add(matmul(x, w, { transB: true }), lowRank(x, lora))));
+  const dropped = mul(x, lora.dropout);
+  const base = matmul(dropped, w, { transB: true });
+  const turned = keep(add(base, lowRank(dropped, lora)));
+  return add(matmul(sub(x, dropped), w, { transB: true }), mul(ratio, turned));
 }

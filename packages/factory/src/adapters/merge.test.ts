@@ -12,6 +12,26 @@ function apply(m: Float32Array, x: Float32Array, rows: number): number[] {
 }
 
 describe('merging', () => {
+  it('brings the rows of a DoRA weight to their magnitudes, in the direction of the plain merge', () =>
+    fc.assert(
+      fc.property(fc.infiniteStream(fc.float({ min: 0.25, max: 2, noNaN: true })), (values) => {
+        const take = (count: number) =>
+          Float32Array.from({ length: count }, () => values.next().value as number);
+        const pair = { inFeatures: 3, outFeatures: 4, rank: 2, a: take(6), b: take(8) };
+        const [weight, magnitude] = [take(12), take(4)];
+        const plain = mergeIntoWeights('w', weight, pair, 0.5);
+        const merged = mergeIntoWeights('w', weight, { ...pair, magnitude }, 0.5);
+        for (let row = 0; row < 4; row++) {
+          const [own, other] = [merged, plain].map((m) => [...m.subarray(3 * row, 3 * row + 3)]);
+          expect(Math.hypot(...own)).toBeCloseTo(magnitude[row], 5);
+          const scale = magnitude[row] / Math.hypot(...other);
+          own.forEach((v, i) => {
+            expect(v).toBeCloseTo(other[i] * scale, 5);
+          });
+        }
+      }),
+    ));
+
   it('merged(x) = base(x) + scale · B(A(x)), and the base stays as it was', () =>
     fc.assert(
       fc.property(

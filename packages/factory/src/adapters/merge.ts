@@ -10,14 +10,17 @@ export function loraScale(
   return adapter.alpha / (adapter.useRslora ? Math.sqrt(pair.rank) : pair.rank);
 }
 
-/** W + scale·B·A as a new matrix [out, in]; products are summed in float64 and rounded once. */
+/**
+ * W + scale·B·A as a new matrix [out, in], its rows brought to the magnitudes with DoRA; products are summed in float64 and
+ * rounded once.
+ */
 export function mergeIntoWeights(
   name: string,
   weight: Float32Array,
-  pair: Pick<LoraPair, 'inFeatures' | 'outFeatures' | 'rank' | 'a' | 'b'>,
+  pair: Pick<LoraPair, 'inFeatures' | 'outFeatures' | 'rank' | 'a' | 'b' | 'magnitude'>,
   scale: number,
 ): Float32Array {
-  const { inFeatures, outFeatures, rank, a, b } = pair;
+  const { inFeatures, outFeatures, rank, a, b, magnitude } = pair;
   const fits =
     weight.length === inFeatures * outFeatures &&
     a.length === rank * inFeatures &&
@@ -39,7 +42,14 @@ export function mergeIntoWeights(
       if (factor === 0) continue;
       for (let i = 0, at = r * inFeatures; i < inFeatures; i++, at++) delta[i] += factor * a[at];
     }
-    for (let i = 0, at = out * inFeatures; i < inFeatures; i++, at++) merged[at] = weight[at] + delta[i];
+    const row = out * inFeatures;
+    let square = 0;
+    for (let i = 0; i < inFeatures; i++) {
+      delta[i] += weight[row + i];
+      square += delta[i] * delta[i];
+    }
+    const factor = magnitude ? magnitude[out] / Math.sqrt(square) : 1;
+    for (let i = 0; i < inFeatures; i++) merged[row + i] = factor * delta[i];
   }
   return merged;
 }

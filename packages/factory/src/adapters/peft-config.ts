@@ -9,6 +9,8 @@ export interface PeftSettings {
   alpha: number;
   dropout: number;
   useRslora: boolean;
+  useDora: boolean;
+  modulesToSave: string[];
   baseModel: string;
   /** Module name or trailing part of one → alpha of its own. */
   alphaPattern: ReadonlyMap<string, number>;
@@ -16,12 +18,10 @@ export interface PeftSettings {
 
 /** Keys whose value, when not empty, makes an adapter that `W + s·B·A` does not describe. */
 const UNSUPPORTED: Record<string, string> = {
-  use_dora: 'DoRA magnitude vectors',
   use_qalora: 'QALoRA',
   use_bdlora: 'block-diagonal LoRA',
   lora_bias: 'biases on LoRA layers',
   fan_in_fan_out: 'weights stored transposed',
-  modules_to_save: 'whole modules saved beside LoRA',
   trainable_token_indices: 'trained token rows',
   layer_replication: 'replicated layers',
   target_parameters: 'LoRA on bare parameters',
@@ -38,21 +38,25 @@ const HARMLESS = new Set(
   `alpha_pattern auto_mapping base_model_name_or_path bias corda_config ensure_weight_tying eva_config exclude_modules
   inference_mode init_lora_weights layers_pattern layers_to_transform loftq_config lora_alpha lora_dropout lora_ga_config
   megatron_config megatron_core peft_type peft_version qalora_group_size r rank_pattern revision runtime_config
-  target_modules task_type use_rslora enable_lora merge_weights`.split(/\s+/),
+  modules_to_save target_modules task_type use_dora use_rslora enable_lora merge_weights`.split(/\s+/),
 );
 
 export function parsePeftConfig(raw: Readonly<Record<string, unknown>>, file: string): PeftSettings {
   refuseUnsupported(raw, file);
   const rank = numberOf(raw, 'r', file, { min: 1, max: 65_536, fallback: 8 });
   if (!Number.isInteger(rank)) throw badConfig(file, 'r', 'a whole number', rank);
-  if (raw.use_rslora !== undefined && raw.use_rslora !== null && typeof raw.use_rslora !== 'boolean') {
-    throw badConfig(file, 'use_rslora', 'true or false', raw.use_rslora);
+  for (const key of ['use_rslora', 'use_dora']) {
+    const value = raw[key];
+    if (value !== undefined && value !== null && typeof value !== 'boolean')
+      throw badConfig(file, key, 'true or false', value);
   }
   return {
     rank,
     alpha: numberOf(raw, 'lora_alpha', file, { min: 0, max: 1e9, fallback: 8 }),
     dropout: numberOf(raw, 'lora_dropout', file, { min: 0, max: 1, fallback: 0 }),
     useRslora: raw.use_rslora === true,
+    useDora: raw.use_dora === true,
+    modulesToSave: readNames(raw.modules_to_save, file),
     baseModel: typeof raw.base_model_name_or_path === 'string' ? raw.base_model_name_or_path : '',
     alphaPattern: readAlphaPattern(raw.alpha_pattern, file),
   };
@@ -86,7 +90,7 @@ export function formatPeftConfig(
     lora_dropout: adapter.dropout,
     megatron_config: null,
     megatron_core: 'megatron.core',
-    modules_to_save: null,
+    modules_to_save: adapter.modulesToSave?.length ? adapter.modulesToSave : null,
     peft_type: 'LORA',
     peft_version: '0.18.1',
     qalora_group_size: 16,
@@ -97,7 +101,7 @@ export function formatPeftConfig(
     target_parameters: null,
     task_type: 'CAUSAL_LM',
     trainable_token_indices: null,
-    use_dora: false,
+    use_dora: adapter.useDora ?? false,
     use_qalora: false,
     use_rslora: adapter.useRslora,
   };
@@ -154,6 +158,12 @@ function readAlphaPattern(value: unknown, file: string): Map<string, number> {
     patterns.set(pattern, alpha);
   }
   return patterns;
+}
+
+function readNames(value: unknown, file: string): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value;
+  throw badConfig(file, 'modules_to_save', 'a list of module names', value);
 }
 
 function refuseUnsupported(raw: Readonly<Record<string, unknown>>, file: string): void {

@@ -177,8 +177,6 @@ describe('a PEFT folder', () => {
   });
 
   it.each<[string, object]>([
-    ['use_dora', { use_dora: true }],
-    ['modules_to_save', { modules_to_save: ['lm_head'] }],
     ['fan_in_fan_out', { fan_in_fan_out: true }],
     ['bias', { bias: 'all' }],
     ['lora_bias', { lora_bias: true }],
@@ -211,8 +209,8 @@ describe('a PEFT folder', () => {
     [
       'a DoRA vector',
       [...GOOD, [`${Q}.lora_magnitude_vector`, [6]]],
-      'ADAPTERS_UNSUPPORTED',
-      /lora_magnitude_vector/,
+      'ADAPTERS_BAD_FILE',
+      /no lora_magnitude_vector without use_dora, found \[6\]/,
     ],
     ['two of one', [...GOOD, [`${Q}.lora_A.default.weight`, [2, 4]]], 'ADAPTERS_BAD_FILE', /found two/],
     ['no tensors', [], 'ADAPTERS_BAD_FILE', /no tensors/],
@@ -267,6 +265,72 @@ describe('a PEFT folder', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('a DoRA adapter', () => {
+  it.each(['', '.weight', '.default.weight'])('is read with the vector named %j', async (suffix) => {
+    const tensors: [string, number[]][] = [...GOOD, [`${Q}.lora_magnitude_vector${suffix}`, [6]]];
+    const read = await readPeftAdapter(await peftFolder({ use_dora: true }, tensors));
+    expect(read).toMatchObject({ useDora: true, pairs: [{ magnitude: new Float32Array(6).fill(1) }] });
+  });
+
+  it.each<[string, [string, number[]][]]>([
+    ['none', GOOD],
+    ['[5]', [...GOOD, [`${Q}.lora_magnitude_vector`, [5]]]],
+  ])('is refused with %s for its vector', async (found, tensors) => {
+    const error = await failure(readPeftAdapter(await peftFolder({ use_dora: true }, tensors)));
+    expect([error.code, error.message]).toEqual([
+      'ADAPTERS_BAD_FILE',
+      expect.stringContaining(`found ${found}`),
+    ]);
+  });
+});
+
+describe('modules saved whole', () => {
+  const config = { modules_to_save: ['embed_tokens', 'norm'] };
+  const whole: [string, number[]][] = [
+    ['base_model.model.model.embed_tokens.weight', [10, 4]],
+    ['base_model.model.model.norm.weight', [4]],
+  ];
+
+  it('are read by their names in the base, old names too', async () => {
+    const read = await readPeftAdapter(await peftFolder(config, [...GOOD, ...whole]));
+    expect(read.pairs).toHaveLength(1);
+    expect(read.modulesToSave).toEqual(config.modules_to_save);
+    expect(read.whole?.map(({ name, shape }) => [name, shape])).toEqual([
+      ['model.embed_tokens.weight', [10, 4]],
+      ['model.norm.weight', [4]],
+    ]);
+    const old: [string, number[]] = ['base_model.model.model.norm.modules_to_save.default.weight', [4]];
+    const again = await readPeftAdapter(await peftFolder({ modules_to_save: ['norm'] }, [...GOOD, old]));
+    expect(again.whole?.[0].name).toBe('model.norm.weight');
+  });
+
+  it('must be there, and fit', async () => {
+    const error = await failure(readPeftAdapter(await peftFolder(config, [...GOOD, whole[0]])));
+    expect([error.code, error.message]).toEqual([
+      'ADAPTERS_BAD_FILE',
+      expect.stringContaining('tensors of norm'),
+    ]);
+    const strange = await failure(readPeftAdapter(await peftFolder({}, [...GOOD, whole[0]])));
+    expect(strange.code).toBe('ADAPTERS_UNSUPPORTED');
+    const read = await readPeftAdapter(await peftFolder(config, [...GOOD, ...whole]));
+    const base = new Map([
+      ['model.layers.0.self_attn.q_proj.weight', [6, 4]],
+      ['model.embed_tokens.weight', [10, 4]],
+      ['model.norm.weight', [4]],
+    ]);
+    expect(() => checkAdapterFits(read, base)).not.toThrow();
+    base.set('model.embed_tokens.weight', [11, 4]);
+    expect(() => checkAdapterFits(read, base)).toThrow(
+      /embed_tokens\.weight: expected shape \[11,4\].*found \[10,4\]/,
+    );
+  });
+
+  it.each([[5], ['x'], [[1]]])('are refused when the configuration names them as %j', async (names) => {
+    const error = await failure(readPeftAdapter(await peftFolder({ modules_to_save: names }, GOOD)));
+    expect(error.code).toMatch(/ADAPTERS_BAD/);
   });
 });
 

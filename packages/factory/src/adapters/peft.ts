@@ -1,9 +1,10 @@
-// In: a PEFT adapter folder, or an adapter in memory. Out: the other. LoRA on linear layers, float32 in memory.
+// In: a PEFT adapter folder, or an adapter in memory. Out: the other. LoRA and DoRA on linear layers, and modules saved whole,
+// float32 in memory.
 // It does not know the base model: `checkAdapterFits` compares with names and shapes that the caller brings.
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
-import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
+import type { LoraAdapter, LoraPair, WholeTensor } from '#factory/records/adapter.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { diskError, errnoOf } from '#factory/store/disk-error.ts';
 import { readError } from '#factory/store/read-error.ts';
@@ -40,7 +41,9 @@ export async function readPeftAdapter(dir: string): Promise<LoraAdapter> {
   if (raw === null) throw await notFound(dir, CONFIG);
   const settings = parsePeftConfig(raw, configFile);
   const tensors = await readTensors(dir);
-  const pairs = pairUp(tensors, settings, join(dir, WEIGHTS));
+  const path = join(dir, WEIGHTS);
+  const { low, whole } = apart(tensors, settings, path);
+  const pairs = pairUp(low, settings, path);
   return {
     rank: settings.rank,
     alpha: settings.alpha,
@@ -49,6 +52,8 @@ export async function readPeftAdapter(dir: string): Promise<LoraAdapter> {
     targetModules: [...new Set(pairs.map((pair) => lastComponent(pair.module)))].sort(),
     baseModel: settings.baseModel,
     pairs,
+    ...(settings.useDora ? { useDora: true } : {}),
+    ...(whole.length > 0 ? { modulesToSave: settings.modulesToSave, whole } : {}),
   };
 }
 
@@ -64,10 +69,12 @@ export async function writePeftAdapter(
   adapter: LoraAdapter,
   origin: AdapterOrigin = {},
 ): Promise<void> {
-  const tensors = adapter.pairs.flatMap(({ module, rank, inFeatures, outFeatures, a, b }) => [
-    { name: `${PREFIX}${module}.lora_A.weight`, dtype: 'F32' as const, shape: [rank, inFeatures], data: a },
-    { name: `${PREFIX}${module}.lora_B.weight`, dtype: 'F32' as const, shape: [outFeatures, rank], data: b },
+  const tensors = adapter.pairs.flatMap(({ module, rank, inFeatures, outFeatures, a, b, magnitude }) => [
+    f32(`${module}.lora_A.weight`, [rank, inFeatures], a),
+    f32(`${module}.lora_B.weight`, [outFeatures, rank], b),
+    ...(magnitude ? [f32(`${module}.lora_magnitude_vector`, [outFeatures], magnitude)] : []),
   ]);
+  for (const { name, shape, data } of adapter.whole ?? []) tensors.push(f32(name, shape, data));
   const base = { baseModel: origin.baseModel ?? adapter.baseModel, revision: origin.revision ?? null };
   try {
     await mkdir(dir, { recursive: true });
@@ -76,6 +83,10 @@ export async function writePeftAdapter(
   }
   await writeAtomic(join(dir, WEIGHTS), encodeSafetensors(tensors, { format: 'pt' }));
   await writeAtomic(join(dir, CONFIG), formatPeftConfig(adapter, base));
+}
+
+function f32(name: string, shape: number[], data: Float32Array) {
+  return { name: PREFIX + name, dtype: 'F32' as const, shape, data };
 }
 
 /** Throws ADAPTERS_MISMATCH unless every pair sits on a linear layer of the base with the same sizes. */
@@ -94,6 +105,16 @@ export function checkAdapterFits(
         : `${PREFIX}${module}.lora_A.weight: expected a linear layer ${module} in the base model, found none`,
       remedy: `Set model_name_or_path to the base model that the adapter was trained on${adapter.baseModel ? ` (${adapter.baseModel})` : ''}.`,
       details: { tensor: weight },
+    });
+  }
+  for (const { name, shape } of adapter.whole ?? []) {
+    const own = baseTensors.get(name);
+    if (own?.length === shape.length && own.every((size, i) => size === shape[i])) continue;
+    throw new FactoryError({
+      code: 'ADAPTERS_MISMATCH',
+      message: `${PREFIX}${name}: expected ${own ? `shape [${own}], as in the base` : 'a tensor of that name in the base model'}, found [${shape}]`,
+      remedy: `Set model_name_or_path to the base model that the adapter was trained on${adapter.baseModel ? ` (${adapter.baseModel})` : ''}.`,
+      details: { tensor: name },
     });
   }
 }
@@ -135,24 +156,48 @@ function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: 'F32' | 'F16' | 'BF16'
   return new Float32Array(Uint32Array.from(patterns, (pattern) => pattern << 16).buffer);
 }
 
+/** Tensors of modules_to_save, and the rest. */
+function apart(tensors: ReadonlyMap<string, AdapterTensor>, { modulesToSave }: PeftSettings, path: string) {
+  const low = new Map<string, AdapterTensor>();
+  const whole: WholeTensor[] = [];
+  for (const [name, tensor] of tensors) {
+    const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+    // Older versions keep the wrapper in the name.
+    const own = bare.replace(/\.modules_to_save(\.default)?\./, '.');
+    const module = own.replace(/\.[^.]+$/, '');
+    if (!bare.includes('.lora_') && modulesToSave.some((target) => module.endsWith(target)))
+      whole.push({ name: own, ...tensor });
+    else low.set(name, tensor);
+  }
+  const missing = modulesToSave.find(
+    (t) => !whole.some(({ name }) => name.replace(/\.[^.]+$/, '').endsWith(t)),
+  );
+  if (missing !== undefined)
+    throw badFile(
+      path,
+      `expected tensors of ${missing}, which modules_to_save of ${CONFIG} names, found none`,
+    );
+  return { low, whole };
+}
+
 function pairUp(
   tensors: ReadonlyMap<string, AdapterTensor>,
   settings: PeftSettings,
   path: string,
 ): LoraPair[] {
-  const halves = new Map<string, { a?: AdapterTensor; b?: AdapterTensor }>();
+  const halves = new Map<string, { a?: AdapterTensor; b?: AdapterTensor; m?: AdapterTensor }>();
   for (const [name, tensor] of tensors) {
     const { module, side } = parseName(name, path);
     const half = halves.get(module) ?? {};
     if (half[side])
       throw badFile(
         path,
-        `tensor ${name}: expected one ${side.toUpperCase()} matrix for ${module}, found two`,
+        `tensor ${name}: expected one ${side === 'm' ? 'magnitude vector' : `${side.toUpperCase()} matrix`} for ${module}, found two`,
       );
     halves.set(module, { ...half, [side]: tensor });
   }
   if (halves.size === 0) throw badFile(path, 'expected LoRA matrices, found no tensors');
-  return [...halves].map(([module, { a, b }]) => {
+  return [...halves].map(([module, { a, b, m }]) => {
     if (!a || !b)
       throw badFile(path, `${PREFIX}${module}: expected lora_A and lora_B, found only lora_${a ? 'A' : 'B'}`);
     if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[0] !== b.shape[1] || a.shape[0] === 0) {
@@ -162,6 +207,12 @@ function pairUp(
       );
     }
     const [rank, inFeatures] = a.shape;
+    const outFeatures = b.shape[0];
+    if (settings.useDora !== Boolean(m) || (m && m.data.length !== outFeatures))
+      throw badFile(
+        path,
+        `${PREFIX}${module}: expected ${settings.useDora ? `lora_magnitude_vector [${outFeatures}], as use_dora is set` : 'no lora_magnitude_vector without use_dora'}, found ${m ? `[${m.shape}]` : 'none'}`,
+      );
     const alpha = alphaOf(settings, module);
     if (settings.alpha === 0 && alpha !== 0)
       throw badFile(path, `${module}: expected a lora_alpha above 0 beside alpha_pattern, found 0`);
@@ -170,18 +221,21 @@ function pairUp(
       module,
       rank,
       inFeatures,
-      outFeatures: b.shape[0],
+      outFeatures,
       a: a.data,
       b: factor === 1 ? b.data : b.data.map((value) => value * factor),
+      ...(m ? { magnitude: m.data } : {}),
     };
   });
 }
 
 /** `base_model.model.<module>.lora_A.weight`; old files keep the adapter's name: `….lora_A.default.weight`. */
-function parseName(name: string, path: string): { module: string; side: 'a' | 'b' } {
+function parseName(name: string, path: string): { module: string; side: 'a' | 'b' | 'm' } {
   const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
   const match = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare);
   if (match) return { module: match[1], side: match[2] === 'A' ? 'a' : 'b' };
+  const vector = /^(.+)\.lora_magnitude_vector(?:\.[^.]+)?(?:\.weight)?$/.exec(bare);
+  if (vector) return { module: vector[1], side: 'm' };
   throw new FactoryError({
     code: 'ADAPTERS_UNSUPPORTED',
     message: `${path}: tensor ${name.slice(0, 200)}: expected lora_A and lora_B matrices of linear layers only, found something else`,

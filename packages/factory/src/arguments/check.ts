@@ -175,14 +175,14 @@ function finetuningRules(args: TrainArgs): Broken[] {
         'Set finetuning_type to lora, or remove adapter_name_or_path.',
       ),
     ],
-    [
-      args.use_rslora && type !== 'lora',
+    ...(['use_rslora', 'use_dora'] as const).map((key): [boolean, Broken] => [
+      args[key] && type !== 'lora',
       conflict(
-        ['use_rslora', 'finetuning_type'],
-        `use_rslora needs finetuning_type lora, found ${type}`,
-        'Set finetuning_type to lora, or remove use_rslora.',
+        [key, 'finetuning_type'],
+        `${key} needs finetuning_type lora, found ${type}`,
+        `Set finetuning_type to lora, or remove ${key}.`,
       ),
-    ],
+    ]),
     [
       args.use_llama_pro && type === 'full',
       conflict(

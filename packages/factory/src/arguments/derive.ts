@@ -154,7 +154,14 @@ function isNoisy(args: Undecided): boolean {
   return !comparesAnswers(args) || args.lora_dropout === 0;
 }
 
-const LORA_ONLY = ['lora_rank', 'lora_alpha', 'lora_dropout', 'lora_target', 'create_new_adapter'];
+const LORA_ONLY = [
+  'lora_rank',
+  'lora_alpha',
+  'lora_dropout',
+  'lora_target',
+  'create_new_adapter',
+  'additional_target',
+];
 const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'freeze_extra_modules'];
 
 /** Keys that act only with another one, by the beginning of their names. */

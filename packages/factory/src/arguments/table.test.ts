@@ -163,6 +163,8 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   loraplus_lr_ratio: true,
   loraplus_lr_embedding: true,
   use_rslora: true,
+  use_dora: true,
+  additional_target: true,
   use_llama_pro: true,
   create_new_adapter: true,
   pref_beta: true,

@@ -2,8 +2,9 @@
 // weights in memory. Adapter folders and arguments are read elsewhere.
 import type { Backend } from '@tunesmith/engine';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
-import { Decoder, type LoraOptions } from './decoder.ts';
+import { Decoder } from './decoder.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import type { LoraOptions } from './layer-spec-of.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
 import { parkWeights, type Quantisation } from './park-weights.ts';
 import type { ValueHead } from './value-head.ts';
@@ -38,5 +39,17 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
     onProgress,
     onNote,
   });
-  return new Decoder({ backend, config, weights, parked, readsAhead: stream, lora, trained, valueHead });
+  const decoder = new Decoder({
+    backend,
+    config,
+    weights,
+    parked,
+    readsAhead: stream,
+    lora,
+    trained,
+    valueHead,
+  });
+  const isNew = lora?.dora && [...lora.modules.values()].every(({ magnitude }) => !magnitude);
+  if (isNew) await decoder.initialiseMagnitudes();
+  return decoder;
 }

@@ -3,8 +3,9 @@ import { type Backend, openBackend, type Tensor } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
-import { type Decoder, residualBytes } from './decoder.ts';
+import type { Decoder } from './decoder.ts';
 import { differentiateTiny, tinyConfig, tinyDecoder, tinyRows } from './fixtures/tiny-decoder.ts';
+import { residualBytes } from './layer-spec-of.ts';
 import { packBatch } from './packed-batch.ts';
 
 const backend = await openBackend('cpu', { threads: 1 });

@@ -20,21 +20,22 @@ import type { ModelConfig } from '#factory/records/model-config.ts';
 import { causalMask, partMask } from './attention-mask.ts';
 import { addUniformNoise, dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
-import { attentionModules, mlpModules } from './layer-modules.ts';
+import {
+  type InitialPair,
+  type LoraOptions,
+  layerName,
+  layerSpecOf,
+  layerTensors,
+  residualBytes,
+  withoutDropout,
+} from './layer-spec-of.ts';
 import { type LayerTensors, LayerWeights } from './layer-weights.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { layerRopes, type RopeConfig, ropeTables } from './rope.ts';
 import type { ValueHead } from './value-head.ts';
-
-export interface LoraOptions {
-  rank: number;
-  scale: number;
-  dropout: number;
-  /** Modules that have an adapter, by full path, with their initial A [rank, in] and B [out, rank]. */
-  modules: ReadonlyMap<string, { a: Float32Array; b: Float32Array }>;
-}
+import { WeightNorms } from './weight-norms.ts';
 
 export interface DecoderOptions {
   backend: Backend;
@@ -87,8 +88,6 @@ export interface Tape {
 /** A layer whose residuals reach this size has scratch of several times as much, which is worth a compilation to free. */
 const SHRINK_BYTES = 40 * 2 ** 20;
 
-const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
-
 export class Decoder {
   readonly config: ModelConfig;
   readonly head: OutputHead;
@@ -110,6 +109,7 @@ export class Decoder {
   readonly #group: ParameterGroup;
   readonly #sums: Accumulator;
   readonly #executables = new Map<string, Promise<Executable>>();
+  readonly #norms: WeightNorms;
 
   constructor(options: DecoderOptions) {
     const { backend, config, weights, parked = new Map(), readsAhead, lora, trained } = options;
@@ -136,6 +136,9 @@ export class Decoder {
       return this.#makeLayer(i, spec, lora, own, parameters);
     });
     this.#layerWeights = new LayerWeights(backend, base, readsAhead ? 2 : 1);
+    this.#norms = new WeightNorms(this.layers, async (key, make, i, feeds) =>
+      this.runLayer(await this.#compile(key, make), i, i, feeds),
+    );
     const norm = weights.get('model.norm.weight') as StoredWeight;
     this.#trainedNorm = own('model.norm.weight');
     const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
@@ -173,9 +176,10 @@ export class Decoder {
       if (parameter) parameters.set(name, parameter);
     }
     for (const [name, shape] of loraParameters(spec)) {
-      const [, module, side] = /^(.*)\.lora_([AB])\.weight$/.exec(name) as RegExpExecArray;
-      const pair = lora?.modules.get(layerName(i, module)) as { a: Float32Array; b: Float32Array };
-      const parameter = makeParameter(layerName(i, name), shape, side === 'A' ? pair.a : pair.b);
+      const [, module, part] = /^(.*)\.lora_(A|B|magnitude_vector)/.exec(name) as RegExpExecArray;
+      const { a, b, magnitude } = lora?.modules.get(layerName(i, module)) as InitialPair;
+      const start = part === 'A' ? a : part === 'B' ? b : (magnitude ?? new Float32Array(shape[0]));
+      const parameter = makeParameter(layerName(i, name), shape, start);
       parameters.set(name, parameter);
       all.push(parameter);
     }
@@ -186,6 +190,7 @@ export class Decoder {
   /** To be called whenever values of parameters were written: a device then takes them anew. */
   parametersChanged(): void {
     this.#group.changed();
+    this.#norms.parametersChanged();
     this.head.parametersChanged();
   }
 
@@ -202,10 +207,10 @@ export class Decoder {
   #gradientsOf(i: number): LayerGradients {
     const { parameters } = this.layers[i];
     const names = [...parameters.keys()];
-    const lora = names.some((n) => n.includes('.lora_'));
+    const isLora = names.length > 0 && names.every((n) => n.includes('.lora_'));
     return {
       input: i > this.#firstTrained || this.#trainedEmbedding !== null,
-      parameters: lora ? 'lora' : names.length > 0 ? names : 'none',
+      parameters: isLora ? 'lora' : names.length > 0 ? names : 'none',
     };
   }
 
@@ -296,6 +301,22 @@ export class Decoder {
     return this.parameters.length > 0 && this.parameters.every(({ name }) => name.includes('.lora_'));
   }
 
+  /** With DoRA, the norms of the adapted weights of layer `i` for its graphs; valid until the parameters change. */
+  weightNorms(i: number): Promise<Record<string, Tensor>> {
+    return this.#norms.of(i);
+  }
+
+  /** New DoRA adapters begin with the norms of their weights, so that they change nothing yet. */
+  async initialiseMagnitudes(): Promise<void> {
+    for (const [i, { parameters }] of this.layers.entries()) {
+      for (const [name, norm] of Object.entries(await this.weightNorms(i)))
+        parameters
+          .get(name.replace('weight_norm', 'lora_magnitude_vector'))
+          ?.value.set((await norm.read()) as Float32Array);
+    }
+    this.parametersChanged();
+  }
+
   /** Embeddings of `ids`, as a tensor of sizes `dims`. */
   embed(ids: Int32Array, dims: number[]): Tensor {
     return this.backend.tensor('f32', dims, this.#embedded(ids));
@@ -344,7 +365,8 @@ export class Decoder {
     const key = `plain ${JSON.stringify([plain, masks])}`;
     const run = await this.#compile(key, () => layerForward(plain, masks));
     const { all } = this.#layerFeeds(i, plain, tape);
-    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, { ...all, x });
+    const norms = adapter === 'on' ? await this.weightNorms(i) : {};
+    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, { ...all, ...norms, x });
     x.dispose();
     return y;
   }
@@ -403,7 +425,8 @@ export class Decoder {
         // After the last layer comes the backward pass, which begins with it.
         const next = i + 1 < this.layers.length ? i + 1 : null;
         const { all, own } = this.#layerFeeds(i, this.layers[i].spec, tape);
-        const { y, ...residuals } = await this.runLayer(forward, i, next, { ...all, x });
+        const norms = await this.weightNorms(i);
+        const { y, ...residuals } = await this.runLayer(forward, i, next, { ...all, ...norms, x });
         for (const t of own) t.dispose();
         left -= x.byteLength;
         for (const t of Object.values(residuals)) left -= t.byteLength;
@@ -444,7 +467,7 @@ export class Decoder {
         if (before && before !== run) await this.#shrinkLarge(batch, before);
         before = run;
         const { all, own } = this.#layerFeeds(layer, this.layers[layer].spec, tape);
-        const feeds = { ...all, ...residuals, x, d_y: dy };
+        const feeds = { ...all, ...(await this.weightNorms(layer)), ...residuals, x, d_y: dy };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
         for (const t of [dy, x, ...Object.values(residuals), ...own]) t.dispose();
         await this.#collect(out, this.layers[layer].parameters);
@@ -512,88 +535,3 @@ function releaseShared({ feeds, masks, ropes }: Shared): void {
 }
 
 const masksOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');
-
-function withoutDropout(
-  projections: LayerSpec['projections'],
-  adapter: 'on' | 'off',
-): LayerSpec['projections'] {
-  const entries = Object.entries(projections).map(([name, p]) => [
-    name,
-    p.lora ? { ...p, lora: adapter === 'on' ? { ...p.lora, dropout: false } : null } : p,
-  ]);
-  return Object.fromEntries(entries);
-}
-
-/**
- * What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; x; and what its
- * norms after the blocks take in.
- */
-export function residualBytes(spec: LayerSpec, tokens: number): number {
-  const { heads, kvHeads, headDim, hidden, projections, norms } = spec;
-  const normed = (norms.afterAttention ? hidden : 0) + (norms.afterMlp ? hidden : 0);
-  const floats =
-    (2 * heads + 2 * kvHeads) * headDim + 2 * hidden + 2 * projections['mlp.down_proj'].inFeatures + normed;
-  return floats * 4 * tokens;
-}
-
-interface BaseTensors {
-  weights: ReadonlyMap<string, StoredWeight>;
-  parked: ReadonlyMap<string, ParkedWeight>;
-}
-
-function layerTensors(i: number, spec: LayerSpec, { weights, parked }: BaseTensors): LayerTensors {
-  const own: { resident: Map<string, StoredWeight>; parked: Map<string, ParkedWeight> } = {
-    resident: new Map(),
-    parked: new Map(),
-  };
-  for (const name of layerParameters(spec).keys()) {
-    const asleep = parked.get(layerName(i, name));
-    if (asleep) own.parked.set(name, asleep);
-    else own.resident.set(name, weights.get(layerName(i, name)) as StoredWeight);
-  }
-  return own;
-}
-
-/**
- * What the backward graph of one layer holds at most besides inputs and outputs: copies of the MLP's rows and of the
- * attention scores, in the runtime's arena. Measured on a layer of Qwen2.5-0.5B: 0.94 GB for 4 rows of 512 tokens.
- */
-export function scratchBytes(spec: LayerSpec, batch: Pick<PackedBatch, 'ids' | 'rows' | 'width'>): number {
-  const mlp = 10 * batch.ids.length * spec.projections['mlp.down_proj'].inFeatures;
-  const scores = 9 * batch.rows * spec.heads * batch.width * batch.width;
-  return 4 * (mlp + scores);
-}
-
-function layerSpecOf(
-  config: ModelConfig,
-  i: number,
-  { weights, parked }: BaseTensors,
-  lora: LoraOptions | null,
-): LayerSpec {
-  const projections: Record<string, LayerSpec['projections'][string]> = {};
-  for (const { name, ...sizes } of [...attentionModules(config), ...mlpModules(config)]) {
-    const adapted = lora?.modules.has(layerName(i, name));
-    const weight = layerName(i, `${name}.weight`);
-    projections[name] = {
-      ...sizes,
-      dtype: (weights.get(weight) ?? (parked.get(weight) as ParkedWeight)).dtype,
-      lora: lora && adapted ? { rank: lora.rank, scale: lora.scale, dropout: lora.dropout > 0 } : null,
-    };
-  }
-  return {
-    hidden: config.hiddenSize,
-    heads: config.heads,
-    kvHeads: config.kvHeads,
-    headDim: config.headDim,
-    rmsNormEps: config.rmsNormEps,
-    norms: config.norms,
-    normOffset: config.normOffset,
-    qkNorm: config.qkNorm,
-    scoreScale: config.scoreScale,
-    scoreCap: config.scoreCap,
-    rotaryDim: config.rotaryDim,
-    ropeInterleaved: config.ropeInterleaved,
-    activation: config.activation,
-    projections,
-  };
-}

@@ -135,7 +135,7 @@ export class CachedDecoder {
       past_k: this.backend.tensor('f32', pastShape, cache.k.subarray(0, past * slot)),
       past_v: this.backend.tensor('f32', pastShape, cache.v.subarray(0, past * slot)),
     };
-    const inputs = { ...feeds, ...rope, ...own, x };
+    const inputs = { ...feeds, ...(await this.#decoder.weightNorms(i)), ...rope, ...own, x };
     // The token after this one begins with the first layer again.
     const out = await this.#decoder.runLayer(run, i, (i + 1) % this.#layers.length, inputs);
     const [newK, newV] = (await this.backend.readAll([out.new_k, out.new_v])) as Float32Array[];

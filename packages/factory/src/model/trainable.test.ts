@@ -17,6 +17,7 @@ const defaults: Args = {
   freeze_extra_modules: [],
   lora_target: ['all'],
   use_llama_pro: false,
+  additional_target: [],
 };
 const select = (args: Partial<Args>, of = config) => selectTrainable(of, { ...defaults, ...args });
 const tensors = (args: Partial<Args>) => [...select(args).tensors];
@@ -143,4 +144,50 @@ describe('use_llama_pro', () => {
       expect.objectContaining({ code: 'ARGS_CONFLICT' }),
     );
   });
+});
+
+describe('additional_target', () => {
+  const lora = { finetuning_type: 'lora' as const, lora_target: ['q_proj'] };
+  const whole = (targets: string[], of = config) => [
+    ...select({ ...lora, additional_target: targets }, of).tensors,
+  ];
+
+  test('trains modules whose path ends in a name, as modules_to_save does', () => {
+    expect(whole([])).toEqual([]);
+    expect(whole(['embed_tokens', 'lm_head'])).toEqual(['model.embed_tokens.weight', 'lm_head.weight']);
+    expect(whole(['model.norm'])).toEqual(['model.norm.weight']);
+    expect(whole(['norm'])).toEqual(names.filter((n) => n.endsWith('norm.weight')));
+    expect(whole(['1.mlp.up_proj'])).toEqual(['model.layers.1.mlp.up_proj.weight']);
+  });
+
+  test('takes a tied head for a module of its own', () => {
+    const tied = tinyConfig({ num_hidden_layers: 3, tie_word_embeddings: true });
+    expect(whole(['lm_head'], tied)).toEqual(['lm_head.weight']);
+    expect(whole(['embed_tokens'], tied)).toEqual(['model.embed_tokens.weight']);
+  });
+
+  test('refuses names that match nothing, and modules that have an adapter', () => {
+    expect(() => whole(['embed_token'])).toThrow(
+      /additional_target: .*embed_token \(did you mean embed_tokens\?\)/,
+    );
+    expect(() => whole(['q_proj'])).toThrow(expect.objectContaining({ code: 'ARGS_CONFLICT' }));
+  });
+});
+
+describe('lora_target as a regular expression', () => {
+  const target = (pattern: string) => select({ finetuning_type: 'lora', lora_target: [pattern] }).loraModules;
+
+  test('must match the whole path', () => {
+    expect(target('.*\\.[02]\\..*\\.(q|v)_proj')).toEqual(
+      [0, 2].flatMap((i) => ['q', 'v'].map((p) => `model.layers.${i}.self_attn.${p}_proj`)),
+    );
+    expect(() => target('(q|v)_proj')).toThrow(expect.objectContaining({ code: 'ARGS_BAD_VALUE' }));
+    expect(() => target('(q|v')).toThrow(/is no regular expression/);
+  });
+});
+
+test('freeze without layers trains the extra modules alone', () => {
+  expect(tensors({ freeze_trainable_layers: 0, freeze_extra_modules: ['norm'] })).toEqual([
+    'model.norm.weight',
+  ]);
 });

@@ -21,6 +21,7 @@ type Choice = Pick<
   | 'freeze_extra_modules'
   | 'lora_target'
   | 'use_llama_pro'
+  | 'additional_target'
 >;
 
 export function selectTrainable(config: ModelConfig, args: Choice): Trainable {
@@ -28,27 +29,74 @@ export function selectTrainable(config: ModelConfig, args: Choice): Trainable {
   if (args.finetuning_type === 'full') return { tensors: new Set(names), loraModules: [] };
   if (args.finetuning_type === 'lora') {
     const modules = loraModules(names, args.lora_target);
-    if (!args.use_llama_pro) return { tensors: new Set(), loraModules: modules };
+    const tensors = wholeModules(config, names, modules, args.additional_target);
+    if (!args.use_llama_pro) return { tensors, loraModules: modules };
     const prefixes = expandedLayers(config.layers, args.freeze_trainable_layers).map(
       (i) => `model.layers.${i}.`,
     );
-    return { tensors: new Set(), loraModules: modules.filter((m) => prefixes.some((p) => m.startsWith(p))) };
+    return { tensors, loraModules: modules.filter((m) => prefixes.some((p) => m.startsWith(p))) };
   }
   return { tensors: frozenBut(config, names, args), loraModules: [] };
 }
 
-/** `all`: every linear module but the output head. Otherwise modules whose path is, or ends in, one of the names. */
+/**
+ * Tensors of the modules whose path ends in one of the targets, by PEFT's rule for modules_to_save. A tied head is a
+ * module of its own there.
+ */
+function wholeModules(
+  config: ModelConfig,
+  names: readonly string[],
+  adapted: readonly string[],
+  targets: readonly string[],
+): Set<string> {
+  const all = config.tieEmbeddings ? [...names, 'lm_head.weight'] : names;
+  const moduleOf = (name: string) => name.slice(0, name.lastIndexOf('.'));
+  const unmatched = targets.filter((target) => !all.some((name) => moduleOf(name).endsWith(target)));
+  if (unmatched.length > 0) throw unknownModule('additional_target', unmatched, lastParts(all.map(moduleOf)));
+  const chosen = all.filter((name) => targets.some((target) => moduleOf(name).endsWith(target)));
+  const both = chosen.map(moduleOf).find((module) => adapted.includes(module));
+  if (both !== undefined)
+    throw new FactoryError({
+      code: 'ARGS_CONFLICT',
+      message: `${both} is named by additional_target and by lora_target: it cannot be trained whole and have an adapter`,
+      remedy: 'Remove it from additional_target or from lora_target.',
+    });
+  return new Set(chosen);
+}
+
+/**
+ * `all`: every linear module but the output head. One regular expression: the modules whose whole path it matches. Otherwise
+ * modules whose path is, or ends in, one of the names.
+ */
 function loraModules(names: readonly string[], targets: readonly string[]): string[] {
   const modules = names.flatMap((n) => (/_proj\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : []));
   if (targets.length === 1 && targets[0] === 'all') return modules;
+  if (targets.length === 1 && !/^[\w.]+$/.test(targets[0])) {
+    const matched = modules.filter((m) => expression(targets[0]).test(m));
+    if (matched.length === 0) throw unknownModule('lora_target', targets, lastParts(modules));
+    return matched;
+  }
   const unmatched = targets.filter((t) => !modules.some((m) => m === t || m.endsWith(`.${t}`)));
   if (unmatched.length > 0) throw unknownModule('lora_target', unmatched, lastParts(modules));
   return modules.filter((m) => targets.some((t) => m === t || m.endsWith(`.${t}`)));
 }
 
+function expression(pattern: string): RegExp {
+  try {
+    return new RegExp(`^(?:${pattern})$`);
+  } catch (cause) {
+    throw new FactoryError({
+      code: 'ARGS_BAD_VALUE',
+      message: `lora_target: ${pattern} is no regular expression (${(cause as Error).message})`,
+      remedy: 'Set lora_target to all, to names such as q_proj,v_proj, or to a regular expression.',
+      cause,
+    });
+  }
+}
+
 function frozenBut(config: ModelConfig, names: readonly string[], args: Choice): Set<string> {
   const n = args.freeze_trainable_layers;
-  if (n === 0)
+  if (n === 0 && args.freeze_extra_modules.length === 0)
     throw new FactoryError({
       code: 'TRAIN_NOTHING_TRAINABLE',
       message: 'freeze_trainable_layers is 0, so no layer would be trained',

@@ -10,6 +10,16 @@ export interface LoraPair {
   a: Float32Array;
   /** [out, rank], row-major. */
   b: Float32Array;
+  /** [out], with DoRA: the norms that the rows of W + s B A are brought to. */
+  magnitude?: Float32Array;
+}
+
+/** A tensor of the base that an adapter brings in full, as PEFT's modules_to_save. */
+export interface WholeTensor {
+  /** In the base, such as `model.embed_tokens.weight`. */
+  name: string;
+  shape: number[];
+  data: Float32Array;
 }
 
 export interface LoraAdapter {
@@ -21,4 +31,9 @@ export interface LoraAdapter {
   targetModules: string[];
   baseModel: string;
   pairs: LoraPair[];
+  /** Weights are decomposed into magnitude and direction (DoRA); every pair then has a magnitude. */
+  useDora?: boolean;
+  /** Names of modules that are saved whole, as the user gave them, and their tensors. */
+  modulesToSave?: string[];
+  whole?: WholeTensor[];
 }

@@ -85,6 +85,9 @@ export interface FinetuningArgs {
   loraplus_lr_ratio: number | null;
   loraplus_lr_embedding: number;
   use_rslora: boolean;
+  use_dora: boolean;
+  /** Modules that are trained and saved whole beside the adapter. */
+  additional_target: string[];
   /** Train (freeze) or adapt (lora) only the blocks that block expansion inserted. */
   use_llama_pro: boolean;
   create_new_adapter: boolean;

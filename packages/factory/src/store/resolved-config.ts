@@ -71,6 +71,8 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   loraplus_lr_ratio: 'result',
   loraplus_lr_embedding: 'result',
   use_rslora: 'result',
+  use_dora: 'result',
+  additional_target: 'result',
   use_llama_pro: 'result',
   create_new_adapter: 'result',
   pref_beta: 'result',

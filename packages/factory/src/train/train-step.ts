@@ -2,7 +2,8 @@
 // loss is the mean over the label tokens of the whole accumulated batch, as in LLaMA-Factory and Hugging Face's Trainer.
 // Losses of a token other than cross-entropy are in token-losses.ts.
 
-import { type Decoder, scratchBytes } from '#factory/model/decoder.ts';
+import type { Decoder } from '#factory/model/decoder.ts';
+import { scratchBytes } from '#factory/model/layer-spec-of.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { Metrics } from './objective.ts';

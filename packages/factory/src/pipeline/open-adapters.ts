@@ -1,0 +1,133 @@
+// In: an opened base and the finetuning arguments. Out: which adapters are merged into the base, which one goes on or begins,
+// and what of the base is trained, by LLaMA-Factory's rules for `adapter_name_or_path` and `create_new_adapter`.
+import { loraScale, mergeIntoWeights } from '#factory/adapters/merge.ts';
+import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
+import { FactoryError } from '#factory/errors.ts';
+import { initialLora } from '#factory/model/initial-lora.ts';
+import type { InitialPair, LoraOptions } from '#factory/model/layer-spec-of.ts';
+import { selectTrainable } from '#factory/model/trainable.ts';
+import type { LoraAdapter } from '#factory/records/adapter.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+
+/** An adapter's settings, without its values. */
+export type AdapterSettings = Omit<LoraAdapter, 'pairs' | 'whole'>;
+
+export interface OpenedAdapters {
+  merged: LoraAdapter[];
+  /** The adapter that goes on, or null where one begins or there is none. */
+  continued: LoraAdapter | null;
+  settings: AdapterSettings | null;
+  lora: LoraOptions | null;
+  /** Base tensors that are trained. */
+  tensors: Set<string>;
+}
+
+/** `shapes`: of every tensor that the base has, its head among them although it may be tied. */
+export async function openAdapters(
+  args: TrainArgs,
+  config: ModelConfig,
+  shapes: ReadonlyMap<string, number[]>,
+  use: 'train' | 'infer',
+): Promise<OpenedAdapters> {
+  const given: LoraAdapter[] = [];
+  for (const dir of args.adapter_name_or_path) {
+    const adapter = await readPeftAdapter(dir);
+    checkAdapterFits(adapter, shapes);
+    given.push(adapter);
+  }
+  const makesNew =
+    use === 'train' && args.finetuning_type === 'lora' && (given.length === 0 || args.create_new_adapter);
+  const merged = makesNew ? given : given.slice(0, -1);
+  const continued = makesNew ? null : (given.at(-1) ?? null);
+  if (continued) {
+    if (
+      use === 'train' &&
+      continued.whole &&
+      args.ref_model === null &&
+      (args.stage === 'dpo' || args.stage === 'kto')
+    )
+      throw new FactoryError({
+        code: 'ADAPTERS_UNSUPPORTED',
+        message: `the adapter brings whole modules (${continued.modulesToSave?.join(', ')}), so the model without it cannot be the reference of stage ${args.stage}`,
+        remedy: 'Set ref_model to the base model, or merge the adapter with create_new_adapter.',
+      });
+    const tensors = use === 'train' ? (continued.whole ?? []).map(({ name }) => name) : [];
+    return { merged, continued, ...continueAdapter(continued, args, use), tensors: new Set(tensors) };
+  }
+  if (use === 'infer') return { merged, continued, settings: null, lora: null, tensors: new Set() };
+  const choice = selectTrainable(config, args);
+  const fresh = choice.loraModules.length > 0 ? newAdapter(choice.loraModules, args, shapes) : noAdapter;
+  return { merged, continued, ...fresh, tensors: choice.tensors };
+}
+
+const noAdapter = { settings: null, lora: null };
+
+function newAdapter(loraModules: readonly string[], args: TrainArgs, shapes: ReadonlyMap<string, number[]>) {
+  const { lora_rank: rank, lora_alpha: alpha, use_rslora: useRslora, use_dora: useDora } = args;
+  const shapeOf = (module: string) => shapes.get(`${module}.weight`) as number[];
+  const modules = initialLora(loraModules, shapeOf, rank, args.seed);
+  const settings: AdapterSettings = {
+    rank,
+    alpha,
+    dropout: args.lora_dropout,
+    useRslora,
+    useDora,
+    modulesToSave: args.additional_target,
+    targetModules: [...new Set(loraModules.map((m) => m.slice(m.lastIndexOf('.') + 1)))].sort(),
+    baseModel: args.model_name_or_path,
+  };
+  const scale = loraScale({ alpha, useRslora }, { rank });
+  const lora: LoraOptions = { rank, scale, dropout: dropoutOf(args), dora: useDora, modules };
+  return { settings, lora };
+}
+
+/** Answers are compared with a reference without noise: as in LLaMA-Factory, dropout is off in these stages. */
+function dropoutOf({ stage, lora_dropout }: TrainArgs): number {
+  return stage === 'dpo' || stage === 'kto' ? 0 : lora_dropout;
+}
+
+/** The adapter goes on with its own rank, alpha and targets; the arguments' are for new ones. */
+function continueAdapter(given: LoraAdapter, args: TrainArgs, use: 'train' | 'infer') {
+  const ranks = new Set(given.pairs.map((p) => p.rank));
+  if (ranks.size > 1)
+    throw new FactoryError({
+      code: 'ADAPTERS_UNSUPPORTED',
+      message: `the adapter has pairs of ranks ${[...ranks].join(', ')}, expected one rank`,
+      remedy: 'Merge the adapter with create_new_adapter, or train one with a single rank.',
+    });
+  const modules = new Map(
+    given.pairs.map(({ module, a, b, magnitude }): [string, InitialPair] => [module, { a, b, magnitude }]),
+  );
+  const dropout = use === 'train' ? args.lora_dropout : 0;
+  const { pairs, whole: _, ...settings } = given;
+  const scale = loraScale(given, pairs[0]);
+  const active = use === 'train' ? dropoutOf(args) : 0;
+  const lora: LoraOptions = { rank: pairs[0].rank, scale, dropout: active, dora: given.useDora, modules };
+  return { lora, settings: { ...settings, dropout, baseModel: args.model_name_or_path } };
+}
+
+/** Changes the values of base tensor `name` in place as the adapters have it; false where none of them does. */
+export function applyToBase(
+  { merged, continued }: Pick<OpenedAdapters, 'merged' | 'continued'>,
+  name: string,
+  values: Float32Array,
+): boolean {
+  let changed = false;
+  const replace = ({ whole = [] }: LoraAdapter) => {
+    const tensor = whole.find((one) => one.name === name);
+    if (!tensor) return;
+    values.set(tensor.data);
+    changed = true;
+  };
+  for (const adapter of merged) {
+    const pair = adapter.pairs.find((p) => `${p.module}.weight` === name);
+    if (pair) {
+      values.set(mergeIntoWeights(name, values, pair, loraScale(adapter, pair)));
+      changed = true;
+    }
+    replace(adapter);
+  }
+  if (continued) replace(continued);
+  return changed;
+}
