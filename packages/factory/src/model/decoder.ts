@@ -177,9 +177,9 @@ export class Decoder {
     }
     for (const [name, shape] of loraParameters(spec)) {
       const [, module, part] = /^(.*)\.lora_(A|B|magnitude_vector)/.exec(name) as RegExpExecArray;
-      const { a, b, magnitude } = lora?.modules.get(layerName(i, module)) as InitialPair;
-      const start = part === 'A' ? a : part === 'B' ? b : (magnitude ?? new Float32Array(shape[0]));
-      const parameter = makeParameter(layerName(i, name), shape, start);
+      const pair = lora?.modules.get(layerName(i, module)) as InitialPair;
+      const values = part === 'A' ? pair.a : part === 'B' ? pair.b : pair.magnitude;
+      const parameter = makeParameter(layerName(i, name), shape, values ?? new Float32Array(shape[0]));
       parameters.set(name, parameter);
       all.push(parameter);
     }
