@@ -9,6 +9,14 @@ type Meaning = readonly [what: string, remedy: string];
 export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
   CLI_USAGE: ['The words of the command cannot be read as keys and values.', 'See `tunesmith help`.'],
   CLI_UNKNOWN_COMMAND: ['There is no such command.', 'Write the command that the message suggests.'],
+  SETUP_UNSUPPORTED: [
+    'What `tunesmith setup` was asked for does not exist on this platform.',
+    'Set `backend` to `webgpu` or `cpu`.',
+  ],
+  SETUP_FAILED: [
+    'The libraries could not be fetched.',
+    'Run it again with network access, or copy the files that the message names.',
+  ],
   ARGS_UNKNOWN_KEY: [
     'A key has a name that no version knows.',
     'Correct the spelling; the message suggests one.',
@@ -161,10 +169,13 @@ export const ENGINE_MEANINGS: Record<EngineErrorCode, Meaning> = {
   ENGINE_BAD_DTYPE: ['A tensor has another dtype than the graph declares.', 'Report it with the command.'],
   ENGINE_MISSING_INPUT: ['A graph was run without one of its inputs.', 'Report it with the command.'],
   ENGINE_NOT_DIFFERENTIABLE: ['A gradient was asked through an operation that has none.', 'Report it.'],
-  ENGINE_UNKNOWN_BACKEND: ['There is no backend of that name.', 'Set `backend` to `cpu` or `reference`.'],
+  ENGINE_UNKNOWN_BACKEND: [
+    'There is no backend of that name.',
+    'Set `backend` to `cpu`, `webgpu`, `cuda` or `reference`.',
+  ],
   ENGINE_BACKEND_UNAVAILABLE: [
-    'ONNX Runtime does not load on this machine.',
-    'Run `npm ci` again on this machine.',
+    'The backend does not open on this machine: no GPU driver answers, or libraries are missing.',
+    'Do what the message says; `tunesmith env` shows which backends open.',
   ],
   ENGINE_COMPILE_FAILED: ['ONNX Runtime refused a graph.', 'Report it with the output of `tunesmith env`.'],
   ENGINE_RUN_FAILED: [

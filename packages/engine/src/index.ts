@@ -38,4 +38,4 @@ export type {
 } from './run/backend.ts';
 export { matrixProduct } from './run/matrix-product.ts';
 export { openBackend } from './run/open-backend.ts';
-export { runtimeFolder, runtimeVersion } from './run/ort-runtime.ts';
+export { runtimeFolder, runtimeInstaller, runtimeVersion } from './run/ort-runtime.ts';

@@ -12,6 +12,8 @@ export const ERROR_CODES = {
   // cli and arguments
   CLI_USAGE: user,
   CLI_UNKNOWN_COMMAND: user,
+  SETUP_UNSUPPORTED: environment,
+  SETUP_FAILED: environment,
   ARGS_UNKNOWN_KEY: user,
   ARGS_BAD_VALUE: user,
   ARGS_CONFLICT: user,

@@ -172,26 +172,30 @@ export async function openCpuBackend(options: BackendOptions = {}): Promise<Back
   return new OrtBackend('cpu', await loadRuntime('cpu'), options);
 }
 
-/** Whether the libraries of the CUDA provider, which npm does not bring, lie beside the runtime. */
-function hasCudaLibraries(): boolean {
-  return existsSync(new URL('libonnxruntime_providers_cuda.so', runtimeFolder()));
-}
+const NO_CUDA: Readonly<Record<'platform' | 'libraries' | 'driver', string>> = {
+  platform: 'Set backend to webgpu or cpu: ONNX Runtime has CUDA libraries for Node only on Linux x64.',
+  libraries: 'Run `tunesmith setup cuda`, which fetches them, or set backend to webgpu or cpu.',
+  driver:
+    'Install the NVIDIA driver, the CUDA 12 runtime and cuDNN 9, and run `tunesmith setup cuda` to check them.',
+};
 
+/** CUDA for who has its libraries. Every run copies its inputs to the device: the Node binding knows no CUDA tensors. */
 export async function openCudaBackend(options: BackendOptions = {}): Promise<Backend> {
   const runtime = await loadRuntime('cuda');
-  const unavailable = (reason: string, cause?: unknown) =>
+  const unavailable = (reason: string, lack: keyof typeof NO_CUDA, cause?: unknown) =>
     new EngineError({
       code: 'ENGINE_BACKEND_UNAVAILABLE',
       message: `backend cuda: ${reason}`,
-      remedy:
-        process.platform === 'linux' && process.arch === 'x64'
-          ? 'Run `tunesmith setup cuda`, which says what is missing and fetches what it can, or set backend to cpu.'
-          : 'Set backend to webgpu or cpu: ONNX Runtime has CUDA libraries for Node only on Linux x64.',
+      remedy: NO_CUDA[lack],
       cause,
     });
-  if (!hasCudaLibraries())
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw unavailable(`not available on ${process.platform} ${process.arch}`, 'platform');
+  const library = new URL('libonnxruntime_providers_cuda.so', runtimeFolder());
+  if (!existsSync(library))
     throw unavailable(
-      `the provider's libraries are not installed for ${process.platform} ${process.arch} in ${runtimeFolder().pathname}`,
+      `the libraries of the CUDA provider are not installed: ${library.pathname} is missing`,
+      'libraries',
     );
   const backend = new OrtBackend('cuda', runtime, options);
   try {
@@ -199,7 +203,7 @@ export async function openCudaBackend(options: BackendOptions = {}): Promise<Bac
     await probe.dispose();
   } catch (cause) {
     await backend.dispose();
-    throw unavailable((cause as Error).message, cause);
+    throw unavailable((cause as Error).message, 'driver', cause);
   }
   return backend;
 }

@@ -50,6 +50,11 @@ export function runtimeFolder(): URL {
   );
 }
 
+/** The runtime's own script that fetches what npm does not bring; ONNXRUNTIME_NODE_INSTALL says what. */
+export function runtimeInstaller(): URL {
+  return new URL('script/install.js', import.meta.resolve('onnxruntime-node/package.json'));
+}
+
 /** The runtime's version, without loading native code. */
 export function runtimeVersion(): string {
   const path = new URL(import.meta.resolve('onnxruntime-node/package.json'));

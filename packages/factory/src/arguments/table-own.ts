@@ -18,9 +18,9 @@ import {
 export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
   supported(
     'backend',
-    choice('cpu', 'reference'),
+    choice('cpu', 'webgpu', 'cuda', 'reference'),
     'cpu',
-    'cpu (ONNX Runtime), or reference (float64, slow, for checking)',
+    'cpu, webgpu (any GPU with a driver), cuda (after "tunesmith setup cuda"; untested), or reference (float64, slow)',
   ),
   supported(
     'residual_policy',

@@ -18,6 +18,7 @@ export const COMMANDS = {
   generate: 'answer a prompt, or chat, with a model and an optional adapter',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
+  setup: 'tunesmith setup cuda: fetch the CUDA libraries of ONNX Runtime, and say what else they need',
   env: 'versions, processor, memory, disk: what a bug report needs',
   version: 'print the version',
   help: 'tunesmith help [train | generate | <key>]: commands, keys with defaults and status',

@@ -140,6 +140,8 @@ describe('pages', () => {
     const facts = JSON.parse(run(['env', '--json', '--output_dir', folder]).out);
     expect(facts.node).toBe(process.version);
     expect(facts).toMatchObject({ output_dir: folder, output_dir_writable: true });
+    expect(facts.backend_webgpu).toMatch(/^(yes, with(out)? 16-bit floats|no: backend webgpu: .+)$/);
+    expect(facts.backend_cuda).toMatch(/^(yes|no: backend cuda: .+)$/);
     expect(facts.cores).toBeGreaterThan(0);
     expect(facts.memory_total_bytes).toBeGreaterThan(1e8);
     expect(run(['env', '--disk']).status).toBe(2);

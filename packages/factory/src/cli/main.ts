@@ -11,6 +11,7 @@ const LOAD: Record<CommandName, () => Promise<Command>> = {
   generate: async () => (await import('./commands/generate.ts')).generate,
   expand: async () => (await import('./commands/expand.ts')).expand,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
+  setup: async () => (await import('./commands/setup.ts')).setup,
   env: async () => (await import('./commands/env.ts')).env,
   version: async () => (await import('./commands/version.ts')).version,
   help: async () => (await import('./commands/help.ts')).help,

@@ -42,12 +42,13 @@ export async function openDecoder(
     note('the output head is no longer tied to the embedding: one of them changes alone');
   if (merged.length > 0)
     note(`${merged.length} adapter${merged.length > 1 ? 's' : ''} merged into the base before use`);
+  const backend = await openBackend(args.backend);
   if ((args.fp16 || args.bf16) && use === 'train')
     note(
-      `${args.fp16 ? 'fp16' : 'bf16'} means storage on a CPU: frozen weights rest as float16, all arithmetic is float32`,
+      `${args.fp16 ? 'fp16' : 'bf16'} means storage on a ${args.backend === 'cpu' ? 'CPU' : 'device'}: frozen weights rest as ${backend.hasHalfFloats ? 'float16' : 'float32, because this device has no 16-bit floats'}; all arithmetic is float32`,
     );
   const decoder = await buildDecoder({
-    backend: await openBackend(args.backend),
+    backend,
     config,
     source,
     trained: tensors,

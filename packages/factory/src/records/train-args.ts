@@ -202,7 +202,7 @@ export interface GeneratingArgs {
 
 /** Keys that only Tunesmith has. */
 export interface OwnArgs {
-  backend: 'cpu' | 'reference';
+  backend: 'cpu' | 'webgpu' | 'cuda' | 'reference';
   residual_policy: 'auto' | 'save' | 'recompute';
   /** Frozen layers are read from the disk just before they run. */
   stream_base: boolean;

@@ -61,13 +61,14 @@ ${cases.join('\n')}
     generate) keys="${generate.join(' ')}" ;;
     help) keys="${Object.keys(COMMANDS).join(' ')}" ;;
     completion) keys="bash zsh fish" ;;
+    setup) keys="cuda" ;;
     *) keys="--json" ;;
   esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$keys" -- "$word")) ;;
     *)
       case "\${COMP_WORDS[1]}" in
-        help|completion) COMPREPLY=($(compgen -W "$keys" -- "$word")) ;;
+        help|completion|setup) COMPREPLY=($(compgen -W "$keys" -- "$word")) ;;
         *) COMPREPLY=($(compgen -f -- "$word")) ;;
       esac ;;
   esac
@@ -92,6 +93,7 @@ function fish(keys: readonly { name: string; meaning: string }[], choices: Choic
     ...keys.map((key) => option('train generate', key.name, key.meaning)),
     ...GENERATE_KEYS.map((key) => option('generate', key.name, key.meaning)),
     `complete -c tunesmith -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'`,
+    `complete -c tunesmith -f -n '__fish_seen_subcommand_from setup' -a cuda`,
     '',
   ].join('\n');
 }

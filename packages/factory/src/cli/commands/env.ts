@@ -4,6 +4,7 @@ import os from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { CommandContext } from '../command.ts';
+import { probeBackend } from '../probe-backend.ts';
 import { packageVersion } from './version.ts';
 
 export async function env({ words, json, terminal, env: variables }: CommandContext): Promise<number> {
@@ -33,6 +34,10 @@ function outputDirOf(words: readonly string[]): string {
 async function collectFacts(outputDir: string, variables: CommandContext['env']) {
   const cpus = os.cpus();
   const engine = await loadEngine();
+  const [webgpu, cuda] = await Promise.all([
+    probeBackend('webgpu', variables),
+    probeBackend('cuda', variables),
+  ]);
   const folder = nearestFolder(resolve(outputDir));
   return {
     tunesmith: packageVersion(),
@@ -44,6 +49,10 @@ async function collectFacts(outputDir: string, variables: CommandContext['env'])
     memory_free_bytes: os.freemem(),
     onnxruntime: engine.version,
     engine_loads: engine.problem === null ? true : `no: ${engine.problem}`,
+    backend_webgpu: webgpu.isHere
+      ? `yes, ${webgpu.hasHalfFloats ? 'with' : 'without'} 16-bit floats`
+      : `no: ${webgpu.reason}`,
+    backend_cuda: cuda.isHere ? 'yes' : `no: ${cuda.reason}`,
     output_dir: resolve(outputDir),
     output_dir_writable: isWritable(folder),
     disk_free_bytes: freeBytes(folder),
