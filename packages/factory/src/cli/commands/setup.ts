@@ -28,7 +28,7 @@ export async function setup({ words, json, terminal, env }: CommandContext): Pro
   const say = (text: string) => terminal.err(`${text}\n`);
   const isFetched = missing().length > 0;
   if (isFetched) {
-    say(`Fetching the CUDA provider of ONNX Runtime ${runtimeVersion()} (hundreds of MB) into ${folder}`);
+    say(`Fetching the CUDA provider of ONNX Runtime ${runtimeVersion()} (a large download) into ${folder}`);
     const status = await runInstaller(runtimeInstaller(), env, (text) => terminal.err(text));
     if (status !== 0 || missing().length > 0)
       throw new FactoryError({
