@@ -7,7 +7,7 @@ import { type Matrix, type MatrixProduct, matrix, transposed } from './matrix.ts
 /** Up to this short side the exact way takes less than a second. */
 const EXACT_SIDE = 96;
 const OVERSAMPLING = 16;
-const MAX_ITERATIONS = 20;
+const MAX_ITERATIONS = 16;
 /** Iteration ends when the energy that the space holds grows by less than this share. */
 const ENERGY_TOLERANCE = 1e-9;
 
@@ -42,7 +42,7 @@ function signed({ left, right }: LeadingVectors): LeadingVectors {
 
 async function wideVectors(a: Matrix, rank: number, product: MatrixProduct): Promise<LeadingVectors> {
   const count = Math.min(rank, a.rows);
-  const width = Math.min(a.rows, 2 * count + OVERSAMPLING);
+  const width = Math.min(a.rows, count + OVERSAMPLING);
   if (a.rows <= EXACT_SIDE || width === a.rows) {
     const { left, right } = decompose(rowsOf(a));
     return { left: fromRows(left.slice(0, count)), right: fromRows(right.slice(0, count)) };
@@ -104,7 +104,7 @@ function randomRows(rows: number, columns: number): Matrix {
 
 function rowsOf({ rows, columns, data }: Matrix): Float64Array[] {
   return Array.from({ length: rows }, (_, i) =>
-    Float64Array.from(data.subarray(i * columns, (i + 1) * columns)),
+    new Float64Array(data.subarray(i * columns, (i + 1) * columns)),
   );
 }
 

@@ -32,7 +32,7 @@ export function matrixProduct(backend: Backend) {
     using left = tensorOf(a);
     using right = tensorOf(b);
     const { y } = await executable.run({ a: left, b: right });
-    const data = Float32Array.from((await y.read()) as Float32Array);
+    const data = ((await y.read()) as Float32Array).slice();
     y.dispose();
     return { rows: transA ? a.columns : a.rows, columns: transB ? b.rows : b.columns, data };
   };
