@@ -103,8 +103,9 @@ function randomRows(rows: number, columns: number): Matrix {
 }
 
 function rowsOf({ rows, columns, data }: Matrix): Float64Array[] {
-  return Array.from({ length: rows }, (_, i) =>
-    new Float64Array(data.subarray(i * columns, (i + 1) * columns)),
+  return Array.from(
+    { length: rows },
+    (_, i) => new Float64Array(data.subarray(i * columns, (i + 1) * columns)),
   );
 }
 

@@ -25,7 +25,7 @@ export const SAME_OPTIMISER: Readonly<Record<string, (typeof OPTIMISERS)[number]
 };
 
 const EIGHT_BITS =
-  'state in 8 bits is not supported: its rounding differs between the kernels of bitsandbytes; adafactor keeps less state, lion_32bit half of it';
+  'state in 8 bits is not supported yet; adafactor keeps almost no state, lion_32bit half of that of AdamW';
 const LOW_RANK = (key: string) => `set ${key} and its keys instead; they are what LLaMA-Factory uses`;
 const NO_DEFINITION = 'it is not supported; adamw_torch is the nearest one';
 
