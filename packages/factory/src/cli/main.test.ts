@@ -113,7 +113,7 @@ describe('pages', () => {
     const { out } = run(['help', 'train']);
     expect(out).toMatch(/^Fine-tuning:$/m);
     expect(out).toMatch(/^ {2}lora_rank +int +8 +rank of the LoRA matrices$/m);
-    expect(out).toMatch(/^ {2}use_dora +bool +false .*\[refused: DoRA is not supported yet\]$/m);
+    expect(out).toMatch(/^ {2}use_swanlab +bool +false .*\[refused: SwanLab is not supported yet; .*\]$/m);
     expect(out).toMatch(/^ {2}ddp_timeout .*\[no effect\]$/m);
     expect(out).toMatch(/^ {2}stage +enum +sft .*\(pt, sft, rm, dpo, kto, orpo\)$/m);
   });
