@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeSchedule } from '@tunesmith/engine';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { loraScale, mergeIntoWeights } from '../../packages/factory/src/adapters/merge.ts';
 import { readPeftAdapter, writePeftAdapter } from '../../packages/factory/src/adapters/peft.ts';
 import { parseTrainArgs } from '../../packages/factory/src/arguments/parse.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { openModel } from '../../packages/factory/src/model/open-model.ts';
-import { modelFiles } from '../../packages/factory/src/pipeline/checkpoint-files.ts';
+import { modelFiles, pissaFolders } from '../../packages/factory/src/pipeline/checkpoint-files.ts';
 import type { Base } from '../../packages/factory/src/pipeline/open-base.ts';
 import { openDecoder } from '../../packages/factory/src/pipeline/open-decoder.ts';
+import type { LoraAdapter } from '../../packages/factory/src/records/adapter.ts';
 import { writeAtomic } from '../../packages/factory/src/store/atomic-file.ts';
 import { allLogits, apart, gradientsOf, tokenLosses, trainCurve, worstApart } from './measure.ts';
 import { type Curve, examplesOf, modelDir, readReference, readTensors } from './read-fixture.ts';
@@ -168,4 +170,73 @@ test('a new DoRA adapter changes nothing, whatever the base rests in', async () 
           key,
         ).toBe(true);
   }
+});
+
+describe('pissa', () => {
+  const facts = factsOf('pissa');
+  const reference = readReference(facts.model);
+  const examples = examplesOf(reference);
+  const words = [
+    '--pissa_init',
+    '--pissa_iter',
+    '-1',
+    '--lora_rank',
+    '3',
+    '--lora_alpha',
+    '6',
+    '--lora_target',
+    'all',
+  ];
+
+  /** s B A of every pair, which has no signs to choose. */
+  const productsOf = ({ pairs, ...adapter }: LoraAdapter) =>
+    new Map(
+      pairs.map((pair) => {
+        const zero = new Float32Array(pair.inFeatures * pair.outFeatures);
+        return [pair.module, mergeIntoWeights(pair.module, zero, pair, loraScale(adapter, pair))];
+      }),
+    );
+
+  test('begins with the pairs of peft, computes what the base computes, and trains along the same curve', async () => {
+    const one = await opened(facts.model, words);
+    const { decoder } = one;
+    const theirs = await readPeftAdapter(join(FOLDER, 'pissa-initial'));
+    const pairs = theirs.pairs.map((pair) => ({ ...pair, ...one.initial.get(pair.module) }));
+    const products = productsOf({ ...theirs, pairs });
+    for (const [module, product] of productsOf(theirs))
+      expect(apart(products.get(module) ?? [], product), module).toBeLessThan(1e-5);
+    const nll = await tokenLosses(decoder, reference.batch.input_ids);
+    reference.full.nll.forEach((row, r) => {
+      expect(worstApart(nll[r], row)).toBeLessThan(EXACT);
+    });
+    const curve = await trainCurve(decoder, examples, settings(facts.curve));
+    expect(worstApart(curve.loss, facts.curve.loss), 'losses').toBeLessThan(5e-5);
+    expect(worstApart(curve.gradNorm, facts.curve.grad_norm), 'norms').toBeLessThan(5e-5);
+
+    const folders = pissaFolders(one, { ...one.args, pissa_convert: true });
+    const converted = productsOf(folders?.pissa_converted as LoraAdapter);
+    for (const [module, product] of productsOf(await readPeftAdapter(join(FOLDER, 'pissa-converted'))))
+      expect(apart(converted.get(module) ?? [], product), module).toBeLessThan(1e-3);
+    expect(folders?.pissa_converted).toMatchObject({ rank: 6, alpha: 12 });
+    const config = JSON.parse(modelFiles(one, one.args)['adapter_config.json'] as string);
+    expect(config.init_lora_weights).toBe('pissa');
+  });
+
+  test('an adapter of peft is read against the changed base, and its conversion against the original', async () => {
+    const initial = await opened(facts.model, ['--adapter_name_or_path', join(FOLDER, 'pissa')], 'infer');
+    const nll = await tokenLosses(initial.decoder, reference.batch.input_ids);
+    facts.nll.forEach((row, r) => {
+      expect(worstApart(nll[r], row)).toBeLessThan(EXACT);
+    });
+    const converted = await opened(facts.model, ['--adapter_name_or_path', join(FOLDER, 'pissa-converted')]);
+    const { loss } = await gradientsOf(converted.decoder, [examples], 'save');
+    expect(apart([loss], [facts.curve.loss.at(-1) as number])).toBeLessThan(EXACT);
+    const packed = opened(facts.model, [
+      '--adapter_name_or_path',
+      join(FOLDER, 'pissa'),
+      '--quantization_bit',
+      '4',
+    ]);
+    await expect(packed).rejects.toMatchObject({ code: 'ADAPTERS_UNSUPPORTED' });
+  });
 });

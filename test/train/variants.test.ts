@@ -32,6 +32,22 @@ const CASES: [string, Flags, (names: string[]) => void][] = [
       expect(names).toContain('base_model.model.model.norm.weight');
     },
   ],
+  [
+    'pissa',
+    { pissa_init: true, pissa_convert: true, learning_rate: 0.002 },
+    () => {
+      for (const [folder, init, rank] of [
+        ['', 'pissa_niter_16', 2],
+        ['pissa_init', true, 2],
+        ['pissa_backup', true, 2],
+        ['pissa_converted', true, 4],
+      ] as const)
+        expect(readJson(world.at('pissa', folder), 'adapter_config.json')).toMatchObject({
+          init_lora_weights: init,
+          r: rank,
+        });
+    },
+  ],
 ];
 
 test.each(CASES)('%s', async (name, flags, check) => {

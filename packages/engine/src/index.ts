@@ -22,10 +22,12 @@ export { classicAdamwRule } from './optim/classic-adamw.ts';
 export { clipCoefficient, globalNorm } from './optim/clip.ts';
 export { galoreRule } from './optim/galore.ts';
 export { lionRule } from './optim/lion.ts';
+export type { MatrixProduct } from './optim/matrix.ts';
 export { muonRule } from './optim/muon.ts';
 export { Optimizer, type ParameterPlan, type UpdateRule } from './optim/optimizer.ts';
 export { makeSchedule } from './optim/schedule.ts';
 export { sgdRule } from './optim/sgd.ts';
+export { leadingVectors } from './optim/singular-vectors.ts';
 export { adagradRule, rmspropRule } from './optim/squared-gradients.ts';
 export type {
   Accumulator,

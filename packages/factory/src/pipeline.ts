@@ -22,7 +22,13 @@ import { clearResults, findResumePoint, hasAllResults } from './pipeline/resume.
 import { makeSettings } from './pipeline/run-settings.ts';
 import { scoreRun } from './pipeline/score-run.ts';
 import { rowLengths } from './pipeline/train-rows.ts';
-import { companionFiles, logEvent, stateOf, writeOutputs } from './pipeline/write-outputs.ts';
+import {
+  companionFiles,
+  logEvent,
+  stateOf,
+  writeInitialAdapter,
+  writeOutputs,
+} from './pipeline/write-outputs.ts';
 import type { ArgNote, TrainArgs } from './records/train-args.ts';
 import type { TrainEvent } from './records/train-events.ts';
 import {
@@ -161,6 +167,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       await clearResults(args.output_dir);
       const config = await writeResolvedConfig(args.output_dir, args);
       const companions = await companionFiles(base, args);
+      await writeInitialAdapter(opened, args);
       const emit = (event: TrainEvent) => {
         logEvent(args.output_dir, event, state, settings);
         if (event.kind === 'checkpoint' || event.kind === 'log') lock.touch();

@@ -10,6 +10,8 @@ export interface PeftSettings {
   dropout: number;
   useRslora: boolean;
   useDora: boolean;
+  /** A start that changes the base, which is done here too; null for all others. */
+  start: string | null;
   modulesToSave: string[];
   baseModel: string;
   /** Module name or trailing part of one → alpha of its own. */
@@ -31,8 +33,9 @@ const UNSUPPORTED: Record<string, string> = {
   monteclora_config: 'Monte Carlo LoRA',
   velora_config: 'VeLoRA',
 };
-/** Initialisations that leave the base weights as they are; the others (PiSSA, OLoRA, LoftQ, CorDA) change them. */
+/** Initialisations that leave the base weights as they are; of the others PiSSA is done here, OLoRA, LoftQ and CorDA are not. */
 const PLAIN_INITS = new Set<unknown>([true, false, null, undefined, 'gaussian', 'eva', 'orthogonal']);
+const PISSA = /^pissa(_niter_\d{1,4})?$/;
 /** Keys of any PEFT version that do not change what a trained adapter computes. */
 const HARMLESS = new Set(
   `alpha_pattern auto_mapping base_model_name_or_path bias corda_config ensure_weight_tying eva_config exclude_modules
@@ -56,6 +59,7 @@ export function parsePeftConfig(raw: Readonly<Record<string, unknown>>, file: st
     dropout: numberOf(raw, 'lora_dropout', file, { min: 0, max: 1, fallback: 0 }),
     useRslora: raw.use_rslora === true,
     useDora: raw.use_dora === true,
+    start: startOf(raw),
     modulesToSave: readNames(raw.modules_to_save, file),
     baseModel: typeof raw.base_model_name_or_path === 'string' ? raw.base_model_name_or_path : '',
     alphaPattern: readAlphaPattern(raw.alpha_pattern, file),
@@ -80,7 +84,7 @@ export function formatPeftConfig(
     exclude_modules: null,
     fan_in_fan_out: false,
     inference_mode: true,
-    init_lora_weights: true,
+    init_lora_weights: adapter.start ?? true,
     layer_replication: null,
     layers_pattern: null,
     layers_to_transform: null,
@@ -160,6 +164,10 @@ function readAlphaPattern(value: unknown, file: string): Map<string, number> {
   return patterns;
 }
 
+function startOf({ init_lora_weights: init }: Readonly<Record<string, unknown>>): string | null {
+  return typeof init === 'string' && PISSA.test(init) ? init : null;
+}
+
 function readNames(value: unknown, file: string): string[] {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value;
@@ -174,7 +182,7 @@ function refuseUnsupported(raw: Readonly<Record<string, unknown>>, file: string)
     throw unsupported(file, 'task_type', brief(raw.task_type));
   if (raw.bias !== undefined && raw.bias !== null && raw.bias !== 'none')
     throw unsupported(file, 'bias', `trained biases (${brief(raw.bias)})`);
-  if (!PLAIN_INITS.has(raw.init_lora_weights)) {
+  if (!PLAIN_INITS.has(raw.init_lora_weights) && startOf(raw) === null) {
     throw unsupported(
       file,
       'init_lora_weights',

@@ -53,6 +53,7 @@ export async function readPeftAdapter(dir: string): Promise<LoraAdapter> {
     baseModel: settings.baseModel,
     pairs,
     ...(settings.useDora ? { useDora: true } : {}),
+    ...(settings.start ? { start: settings.start } : {}),
     ...(whole.length > 0 ? { modulesToSave: settings.modulesToSave, whole } : {}),
   };
 }

@@ -5,12 +5,14 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { absent, type Broken, conflict, where } from './broken.ts';
 import { baseRules } from './check-base.ts';
 import { optimizerRules } from './check-optimizer.ts';
+import { variantRules } from './check-variants.ts';
 
 export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>): void {
   const broken = [
     ...missing(args),
     ...dataRules(args),
     ...finetuningRules(args),
+    ...variantRules(args),
     ...baseRules(args),
     ...trainingRules(args),
     ...optimizerRules(args),
@@ -175,14 +177,6 @@ function finetuningRules(args: TrainArgs): Broken[] {
         'Set finetuning_type to lora, or remove adapter_name_or_path.',
       ),
     ],
-    ...(['use_rslora', 'use_dora'] as const).map((key): [boolean, Broken] => [
-      args[key] && type !== 'lora',
-      conflict(
-        [key, 'finetuning_type'],
-        `${key} needs finetuning_type lora, found ${type}`,
-        `Set finetuning_type to lora, or remove ${key}.`,
-      ),
-    ]),
     [
       args.use_llama_pro && type === 'full',
       conflict(

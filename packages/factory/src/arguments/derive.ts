@@ -176,6 +176,7 @@ const IDLE_WITHOUT: [string, keyof TrainArgs][] = [
 
 function noteIdleKeys(args: Undecided, given: Record<string, unknown>, say: Say): void {
   const idle = [
+    ...(args.pissa_init ? [] : ['pissa_iter', 'pissa_convert'].map((key) => [key, 'pissa_init'])),
     ...IDLE_WITHOUT.filter(([, needed]) => !args[needed]).flatMap(([prefix, needed]) =>
       Object.keys(args)
         .filter((key) => key.startsWith(prefix))

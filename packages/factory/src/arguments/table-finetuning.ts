@@ -24,7 +24,6 @@ const OFT = needs('finetuning_type oft');
 const PPO = needs('stage ppo');
 const REWARD = needs('stage ppo');
 const SWANLAB = needs('use_swanlab');
-const PISSA = needs('pissa_init');
 const TEXT_ONLY = 'it acts only on vision models; only text models are trained here';
 const MULTI_GPU = 'it is a multi-GPU PyTorch backend; this trainer runs on one machine without PyTorch';
 
@@ -63,9 +62,14 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
   supported('loraplus_lr_embedding', float({ min: 0 }), 1e-6, 'LoRA+: learning rate of embedding adapters'),
   supported('use_rslora', bool, false, 'scale by alpha / sqrt(rank)'),
   supported('use_dora', bool, false, 'DoRA: a trained magnitude beside each LoRA pair'),
-  refused('pissa_init', bool, false, 'PiSSA initialisation', 'PiSSA initialisation is not supported yet'),
-  noEffect('pissa_iter', int(-1), 16, 'PiSSA power iterations', PISSA),
-  noEffect('pissa_convert', bool, false, 'convert PiSSA to LoRA on saving', PISSA),
+  supported('pissa_init', bool, false, 'PiSSA: begin with the largest singular part of each weight'),
+  supported(
+    'pissa_iter',
+    int(-1, 9999),
+    16,
+    'PiSSA iterations, -1 for exact: named in the adapter; here they go on until the vectors stand still',
+  ),
+  supported('pissa_convert', bool, false, 'also save a PiSSA adapter as plain LoRA of twice the rank'),
   supported('create_new_adapter', bool, false, 'merge the given adapters, then start a new one'),
   noEffect('module_dropout', float(), 0, 'OFT dropout', OFT),
   noEffect('oft_rank', int(0), 0, 'OFT rank', OFT),

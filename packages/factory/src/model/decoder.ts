@@ -110,6 +110,7 @@ export class Decoder {
   readonly #sums: Accumulator;
   readonly #executables = new Map<string, Promise<Executable>>();
   readonly #norms: WeightNorms;
+  readonly #changesBase: boolean;
 
   constructor(options: DecoderOptions) {
     const { backend, config, weights, parked = new Map(), readsAhead, lora, trained } = options;
@@ -118,6 +119,7 @@ export class Decoder {
     this.config = config;
     this.weights = weights;
     this.#dropout = lora?.dropout ?? 0;
+    this.#changesBase = lora?.changesBase ?? false;
     this.#ropes = layerRopes(config);
     const parameters: Parameter[] = [];
     const own = (name: string): Parameter | null => {
@@ -298,7 +300,11 @@ export class Decoder {
 
   /** Whether all that is trained is an adapter, so that the model with it off is the one before training. */
   get isAdapted(): boolean {
-    return this.parameters.length > 0 && this.parameters.every(({ name }) => name.includes('.lora_'));
+    return (
+      !this.#changesBase &&
+      this.parameters.length > 0 &&
+      this.parameters.every(({ name }) => name.includes('.lora_'))
+    );
   }
 
   /** With DoRA, the norms of the adapted weights of layer `i` for its graphs; valid until the parameters change. */

@@ -13,6 +13,8 @@ export interface LoraOptions {
   dropout: number;
   /** Adapters have a magnitude vector beside A and B. */
   dora?: boolean;
+  /** The base is not that of the checkpoint (PiSSA), so that it is no reference with the adapter off. */
+  changesBase?: boolean;
   /** Modules that have an adapter, by full path. */
   modules: ReadonlyMap<string, InitialPair>;
 }

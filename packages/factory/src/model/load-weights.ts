@@ -13,7 +13,7 @@ export interface LoadOptions {
   onProgress?(done: number, total: number): void;
   onNote?(text: string): void;
   /** Changes a matrix in place as it is loaded (adapters merged into the base), or returns false. */
-  edit?(name: string, values: Float32Array): boolean;
+  edit?(name: string, values: Float32Array): boolean | Promise<boolean>;
 }
 
 /** Reads tensors `names` one at a time, the next while one is converted; 16-bit types are converted in place. */
@@ -64,7 +64,7 @@ export async function toStored(
   });
   if (options.edit) {
     const values = Float32Array.from(toFloat32(tensor));
-    if (options.edit(name, values)) return f32(values);
+    if (await options.edit(name, values)) return f32(values);
   }
   if (options.isTrained(name) || shape.length < 2) return f32(toFloat32(tensor));
   if (dtype === 'F16') return f16(finiteHalves(name, data as Uint16Array));

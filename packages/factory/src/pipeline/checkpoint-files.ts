@@ -1,13 +1,14 @@
 // In: a decoder, its optimiser and the state of a run. Out: the files of one checkpoint, and back. Model files are those
 // that PEFT and transformers load; the rest is what an exact resume needs.
 import type { Optimizer } from '@tunesmith/engine';
+import { convertPissa } from '#factory/adapters/convert-pissa.ts';
 import { formatPeftConfig } from '#factory/adapters/peft-config.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { formatConfig } from '#factory/model/format-config.ts';
 import { f16ToF32, f32ToBf16, f32ToF16 } from '#factory/model/half.ts';
 import type { StoredWeight } from '#factory/model/parameter.ts';
-import type { LoraPair } from '#factory/records/adapter.ts';
+import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { FileContent } from '#factory/store/atomic-file.ts';
@@ -143,6 +144,22 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
     ...scoring,
     'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
     'config.json': formatConfig(raw),
+  };
+}
+
+/** Adapter folders of a PiSSA run with `pissa_convert`, by the names of LLaMA-Factory: before training, after, and as LoRA. */
+export function pissaFolders(
+  { decoder, adapter, initial }: OpenedDecoder,
+  args: TrainArgs,
+): Record<'pissa_init' | 'pissa_backup' | 'pissa_converted', LoraAdapter> | null {
+  if (!adapter || initial.size === 0 || !args.pissa_convert) return null;
+  const pairs = pairsOf(decoder, adapter.rank);
+  const now: LoraAdapter = { ...adapter, baseModel: args.model_name_or_path, pairs, start: null };
+  const before = pairs.map((pair) => ({ ...pair, ...initial.get(pair.module) }));
+  return {
+    pissa_init: { ...now, pairs: before },
+    pissa_backup: now,
+    pissa_converted: convertPissa(now, initial),
   };
 }
 

@@ -1,12 +1,14 @@
 // In: an opened base and the finetuning arguments. Out: which adapters are merged into the base, which one goes on or begins,
 // and what of the base is trained, by LLaMA-Factory's rules for `adapter_name_or_path` and `create_new_adapter`.
+import type { MatrixProduct } from '@tunesmith/engine';
 import { loraScale, mergeIntoWeights } from '#factory/adapters/merge.ts';
 import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { initialLora } from '#factory/model/initial-lora.ts';
 import type { InitialPair, LoraOptions } from '#factory/model/layer-spec-of.ts';
+import { takePrincipalPair } from '#factory/model/principal-pair.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
-import type { LoraAdapter } from '#factory/records/adapter.ts';
+import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 
@@ -43,13 +45,13 @@ export async function openAdapters(
   if (continued) {
     if (
       use === 'train' &&
-      continued.whole &&
+      (continued.whole || continued.start) &&
       args.ref_model === null &&
       (args.stage === 'dpo' || args.stage === 'kto')
     )
       throw new FactoryError({
         code: 'ADAPTERS_UNSUPPORTED',
-        message: `the adapter brings whole modules (${continued.modulesToSave?.join(', ')}), so the model without it cannot be the reference of stage ${args.stage}`,
+        message: `the adapter ${continued.start ? 'changes the base weights (PiSSA)' : `brings whole modules (${continued.modulesToSave?.join(', ')})`}, so the model without it cannot be the reference of stage ${args.stage}`,
         remedy: 'Set ref_model to the base model, or merge the adapter with create_new_adapter.',
       });
     const tensors = use === 'train' ? (continued.whole ?? []).map(({ name }) => name) : [];
@@ -73,14 +75,25 @@ function newAdapter(loraModules: readonly string[], args: TrainArgs, shapes: Rea
     dropout: args.lora_dropout,
     useRslora,
     useDora,
+    start: args.pissa_init ? pissaName(args.pissa_iter) : null,
     modulesToSave: args.additional_target,
     targetModules: [...new Set(loraModules.map((m) => m.slice(m.lastIndexOf('.') + 1)))].sort(),
     baseModel: args.model_name_or_path,
   };
   const scale = loraScale({ alpha, useRslora }, { rank });
-  const lora: LoraOptions = { rank, scale, dropout: dropoutOf(args), dora: useDora, modules };
+  const lora: LoraOptions = {
+    rank,
+    scale,
+    dropout: dropoutOf(args),
+    dora: useDora,
+    changesBase: args.pissa_init,
+    modules,
+  };
   return { settings, lora };
 }
+
+/** As PEFT names it in init_lora_weights. */
+const pissaName = (iterations: number) => (iterations < 0 ? 'pissa' : `pissa_niter_${iterations}`);
 
 /** Answers are compared with a reference without noise: as in LLaMA-Factory, dropout is off in these stages. */
 function dropoutOf({ stage, lora_dropout }: TrainArgs): number {
@@ -103,31 +116,53 @@ function continueAdapter(given: LoraAdapter, args: TrainArgs, use: 'train' | 'in
   const { pairs, whole: _, ...settings } = given;
   const scale = loraScale(given, pairs[0]);
   const active = use === 'train' ? dropoutOf(args) : 0;
-  const lora: LoraOptions = { rank: pairs[0].rank, scale, dropout: active, dora: given.useDora, modules };
+  const lora: LoraOptions = {
+    rank: pairs[0].rank,
+    scale,
+    dropout: active,
+    dora: given.useDora,
+    changesBase: Boolean(given.start),
+    modules,
+  };
   return { lora, settings: { ...settings, dropout, baseModel: args.model_name_or_path } };
 }
 
-/** Changes the values of base tensor `name` in place as the adapters have it; false where none of them does. */
-export function applyToBase(
-  { merged, continued }: Pick<OpenedAdapters, 'merged' | 'continued'>,
-  name: string,
-  values: Float32Array,
-): boolean {
-  let changed = false;
-  const replace = ({ whole = [] }: LoraAdapter) => {
-    const tensor = whole.find((one) => one.name === name);
-    if (!tensor) return;
-    values.set(tensor.data);
-    changed = true;
-  };
-  for (const adapter of merged) {
-    const pair = adapter.pairs.find((p) => `${p.module}.weight` === name);
-    if (pair) {
-      values.set(mergeIntoWeights(name, values, pair, loraScale(adapter, pair)));
+/**
+ * What the adapters make of the base, tensor by tensor: merged, replaced, or with its principal part taken out.
+ * `initial` gets the pairs that PiSSA began with.
+ */
+export function baseEditor(
+  { merged, continued, settings, lora }: OpenedAdapters,
+  product: MatrixProduct,
+  initial: Map<string, InitialPair>,
+) {
+  /** Takes the principal part of a module's weight out of it. */
+  const takeOut = (weight: Float32Array, { outFeatures, inFeatures, rank }: LoraSizes, scale: number) =>
+    takePrincipalPair(weight, [outFeatures, inFeatures], { rank, scale }, product);
+  return async (name: string, values: Float32Array): Promise<boolean> => {
+    let changed = false;
+    for (const adapter of [...merged, ...(continued ? [continued] : [])]) {
+      const pair = adapter.pairs.find((p) => `${p.module}.weight` === name);
+      const scale = pair ? loraScale(adapter, pair) : 0;
+      if (pair && adapter.start) await takeOut(values, pair, scale);
+      if (pair && adapter !== continued) values.set(mergeIntoWeights(name, values, pair, scale));
+      if (pair && (adapter.start || adapter !== continued)) changed = true;
+      const tensor = adapter.whole?.find((one) => one.name === name);
+      if (!tensor) continue;
+      values.set(tensor.data);
       changed = true;
     }
-    replace(adapter);
-  }
-  if (continued) replace(continued);
-  return changed;
+    const module = name.replace(/\.weight$/, '');
+    const fresh = continued || !settings?.start ? undefined : lora?.modules.get(module);
+    if (!lora || !fresh) return changed;
+    const inFeatures = fresh.a.length / lora.rank;
+    const sizes = { inFeatures, outFeatures: values.length / inFeatures, rank: lora.rank };
+    const { a, b } = await takeOut(values, sizes, lora.scale);
+    fresh.a.set(a);
+    fresh.b.set(b);
+    initial.set(module, { a, b });
+    return true;
+  };
 }
+
+type LoraSizes = Pick<LoraPair, 'inFeatures' | 'outFeatures' | 'rank'>;

@@ -1,15 +1,17 @@
 // In: an opened base and the finetuning arguments. Out: a decoder with its adapters, ready to train or to answer.
-import { openBackend } from '@tunesmith/engine';
+import { matrixProduct, openBackend } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
 import { buildDecoder } from '#factory/model/build-decoder.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import type { InitialPair } from '#factory/model/layer-spec-of.ts';
 import { checkExpanded, expandedLayers } from '#factory/model/llama-pro.ts';
 import type { Quantisation } from '#factory/model/park-weights.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
 import { initialValueHead, type ValueHead } from '#factory/model/value-head.ts';
+import type { LoraAdapter } from '#factory/records/adapter.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { type AdapterSettings, applyToBase, openAdapters } from './open-adapters.ts';
+import { type AdapterSettings, baseEditor, openAdapters } from './open-adapters.ts';
 import type { Base } from './open-base.ts';
 import { readValueHead } from './value-head-file.ts';
 
@@ -17,6 +19,8 @@ export interface OpenedDecoder {
   decoder: Decoder;
   /** The adapter's settings; null without one. */
   adapter: AdapterSettings | null;
+  /** With PiSSA, the pairs that training began with, by module. */
+  initial: Map<string, InitialPair>;
   trainableParameters: number;
   allParameters: number;
 }
@@ -36,7 +40,8 @@ export async function openDecoder(
     const doubt = await checkExpanded(base.weights, layers, [...tensors, ...(lora?.modules.keys() ?? [])]);
     if (doubt) note(doubt);
   }
-  const whole = [...merged, ...(continued ? [continued] : [])].flatMap((adapter) => adapter.whole ?? []);
+  const all = [...merged, ...(continued ? [continued] : [])];
+  const whole = all.flatMap((adapter) => adapter.whole ?? []);
   const { config, source } = untieHead(base, [...tensors, ...whole.map(({ name }) => name)]);
   if (config !== base.config)
     note('the output head is no longer tied to the embedding: one of them changes alone');
@@ -47,6 +52,11 @@ export async function openDecoder(
     note(
       `${args.fp16 ? 'fp16' : 'bf16'} means storage on a ${args.backend === 'cpu' ? 'CPU' : 'device'}: frozen weights rest as ${backend.hasHalfFloats ? 'float16' : 'float32, because this device has no 16-bit floats'}; all arithmetic is float32`,
     );
+  const changesBase = merged.length > 0 || whole.length > 0 || all.some(({ start }) => start);
+  const initial: OpenedDecoder['initial'] = new Map();
+  const backend = await openBackend(args.backend);
+  if (adapters.settings?.start && !continued)
+    note('taking the largest singular part out of each adapted weight (PiSSA)');
   const decoder = await buildDecoder({
     backend,
     config,
@@ -58,11 +68,12 @@ export async function openDecoder(
     quantisation: quantisationOf(args),
     stream: args.stream_base,
     edit:
-      merged.length > 0 || whole.length > 0
-        ? (name, values) => applyToBase(adapters, name, values)
+      changesBase || adapters.settings?.start
+        ? baseEditor(adapters, matrixProduct(backend), initial)
         : undefined,
     onNote: note,
   });
+  refusePackedBase(decoder, all, adapters.settings?.start ? (lora?.modules.keys() ?? []) : []);
   if (use === 'train' && decoder.parameters.length === 0)
     throw new FactoryError({
       code: 'TRAIN_NOTHING_TRAINABLE',
@@ -77,9 +88,23 @@ export async function openDecoder(
   return {
     decoder,
     adapter: adapters.settings,
+    initial,
     trainableParameters,
     allParameters: baseParameters + (lora ? trainableParameters : 0),
   };
+}
+
+/** PiSSA needs the weights that it changes as plain values. */
+function refusePackedBase(decoder: Decoder, given: readonly LoraAdapter[], modules: Iterable<string>): void {
+  const changed = given.flatMap(({ start, pairs }) => (start ? pairs.map(({ module }) => module) : []));
+  const packed = [...changed, ...modules].find((module) => !decoder.weights.has(`${module}.weight`));
+  if (packed === undefined) return;
+  throw new FactoryError({
+    code: 'ADAPTERS_UNSUPPORTED',
+    message: `PiSSA changes the weights of the base, but those of ${packed} rest packed or on the disk`,
+    remedy:
+      'Use the full-precision base without quantization_bit and stream_base, or the pissa_converted folder of the run.',
+  });
 }
 
 function quantisationOf(args: TrainArgs): Quantisation | null {

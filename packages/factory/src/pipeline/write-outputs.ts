@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeVersion } from '@tunesmith/engine';
+import { writePeftAdapter } from '#factory/adapters/peft.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
@@ -14,7 +15,7 @@ import { appendTrainerLog } from '#factory/store/trainer-log.ts';
 import { type TrainerState, writeTrainerState } from '#factory/store/trainer-state.ts';
 import type { RunState } from '#factory/train/run-state.ts';
 import type { TrainSettings } from '#factory/train/train.ts';
-import { modelFiles } from './checkpoint-files.ts';
+import { modelFiles, pissaFolders } from './checkpoint-files.ts';
 import type { Base } from './open-base.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
 import type { PreparedRows } from './prepare-rows.ts';
@@ -49,6 +50,9 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
   const dir = args.output_dir;
   for (const [name, content] of Object.entries({ ...modelFiles(opened, args), ...companions }))
     await writeAtomic(join(dir, name), content);
+  for (const [name, adapter] of Object.entries(pissaFolders(opened, args) ?? {})) {
+    if (name !== 'pissa_init') await writePeftAdapter(join(dir, name), adapter);
+  }
 
   const samples = rows.train ? rowLengths(rows.train).length * settings.totalEpochs : 0;
   const metrics: Record<string, number> = {
@@ -107,6 +111,12 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
   // Last, because a resumed run takes it for the sign that nothing is missing.
   await writeTrainerState(dir, { ...stateOf(args, state, settings, opened), should_training_stop: true });
   return metrics;
+}
+
+/** `pissa_init`, before the first step, as LLaMA-Factory leaves it. */
+export async function writeInitialAdapter(opened: OpenedDecoder, args: TrainArgs): Promise<void> {
+  const folders = pissaFolders(opened, args);
+  if (folders) await writePeftAdapter(join(args.output_dir, 'pissa_init'), folders.pissa_init);
 }
 
 /** Adds an event to trainer_log.jsonl where LLaMA-Factory would. */

@@ -33,6 +33,8 @@ export interface LoraAdapter {
   pairs: LoraPair[];
   /** Weights are decomposed into magnitude and direction (DoRA); every pair then has a magnitude. */
   useDora?: boolean;
+  /** PEFT's name of a start that changes the base: `pissa`, or `pissa_niter_<n>`. The pairs then belong to the changed base. */
+  start?: string | null;
   /** Names of modules that are saved whole, as the user gave them, and their tensors. */
   modulesToSave?: string[];
   whole?: WholeTensor[];

@@ -86,6 +86,10 @@ export interface FinetuningArgs {
   loraplus_lr_embedding: number;
   use_rslora: boolean;
   use_dora: boolean;
+  pissa_init: boolean;
+  /** −1 names the exact decomposition; the vectors are iterated until they stand still in any case. */
+  pissa_iter: number;
+  pissa_convert: boolean;
   /** Modules that are trained and saved whole beside the adapter. */
   additional_target: string[];
   /** Train (freeze) or adapt (lora) only the blocks that block expansion inserted. */

@@ -1,0 +1,43 @@
+// In: final training arguments. Out: the rules between the keys of LoRA variants that they break.
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { type Broken, conflict, where } from './broken.ts';
+
+export function variantRules(args: TrainArgs): Broken[] {
+  const type = args.finetuning_type;
+  const hasReference =
+    args.stage === 'kto' || (args.stage === 'dpo' && args.pref_loss !== 'orpo' && args.pref_loss !== 'simpo');
+  return where(
+    ...(['use_rslora', 'use_dora', 'pissa_init'] as const).map((key): [boolean, Broken] => [
+      args[key] && type !== 'lora',
+      conflict(
+        [key, 'finetuning_type'],
+        `${key} needs finetuning_type lora, found ${type}`,
+        `Set finetuning_type to lora, or remove ${key}.`,
+      ),
+    ]),
+    [
+      args.pissa_init && hasReference,
+      conflict(
+        ['pissa_init', 'stage'],
+        `pissa_init changes the base weights, which are the reference of stage ${args.stage}`,
+        'Remove pissa_init.',
+      ),
+    ],
+    [
+      args.pissa_init && (args.quantization_bit !== null || args.stream_base),
+      conflict(
+        ['pissa_init', args.stream_base ? 'stream_base' : 'quantization_bit'],
+        'pissa_init changes the base weights, which must rest in memory in full precision',
+        'Remove pissa_init, or quantization_bit and stream_base.',
+      ),
+    ],
+    [
+      args.pissa_init && args.pissa_convert && args.use_dora,
+      conflict(
+        ['pissa_convert', 'use_dora'],
+        'pissa_convert makes a plain LoRA adapter, which cannot hold the magnitudes of use_dora',
+        'Remove pissa_convert or use_dora.',
+      ),
+    ],
+  );
+}
