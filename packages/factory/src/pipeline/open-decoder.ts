@@ -54,7 +54,6 @@ export async function openDecoder(
     );
   const changesBase = merged.length > 0 || whole.length > 0 || all.some(({ start }) => start);
   const initial: OpenedDecoder['initial'] = new Map();
-  const backend = await openBackend(args.backend);
   if (adapters.settings?.start && !continued)
     note('taking the largest singular part out of each adapted weight (PiSSA)');
   const decoder = await buildDecoder({
