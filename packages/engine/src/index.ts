@@ -1,4 +1,5 @@
 // In: nothing. Out: what other packages may use of the engine.
+export { type GraphMemory, graphMemory } from './compile/scratch.ts';
 export { EngineError } from './errors.ts';
 export type { ResidualPolicy } from './grad/split.ts';
 export type { Graph } from './graph/node.ts';
@@ -38,6 +39,7 @@ export type {
   ParameterGroup,
   Tensor,
 } from './run/backend.ts';
+export { roundedSize } from './run/buffer-pool.ts';
 export { matrixProduct } from './run/matrix-product.ts';
 export { openBackend } from './run/open-backend.ts';
 export { runtimeFolder, runtimeInstaller, runtimeVersion } from './run/ort-runtime.ts';
