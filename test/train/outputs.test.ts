@@ -184,6 +184,8 @@ describe('a LoRA run', () => {
     expect(Object.keys(train)).toEqual([
       'epoch',
       'num_input_tokens_seen',
+      'peak_memory_gb',
+      'planned_memory_gb',
       'total_flos',
       'train_loss',
       'train_runtime',

@@ -16,6 +16,7 @@ import { chooseTemplate } from './pipeline/choose-template.ts';
 import { evaluateRun, predictRun } from './pipeline/evaluate-run.ts';
 import { openBase } from './pipeline/open-base.ts';
 import { openDecoder } from './pipeline/open-decoder.ts';
+import { planTraining } from './pipeline/plan-training.ts';
 import { prepareRows } from './pipeline/prepare-rows.ts';
 import { type PreparedTask, prepareTask } from './pipeline/prepare-task.ts';
 import { clearResults, findResumePoint, hasAllResults } from './pipeline/resume.ts';
@@ -82,6 +83,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     const { vocabSize } = base.config;
 
     const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
+    const plan = args.do_train && rows.train ? await planTraining(args, base.config, rows.train, note) : null;
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
     // Streamed layers are read to the end of the run.
     if (!args.stream_base) await base.weights.close();
@@ -140,7 +142,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         });
       const stepsPerEpoch = planEpoch(0).length;
       if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
-      const settings = makeSettings(args, stepsPerEpoch);
+      const settings = makeSettings(args, stepsPerEpoch, plan?.residualBytes ?? 0);
       let state = freshState();
       const optimizer = makeOptimizer(decoder, args);
       if (point) {
@@ -231,6 +233,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         state,
         settings,
         configHash: config.hash,
+        plannedBytes: plan?.memory.peakBytes ?? 0,
+        peakRssBytes: 1024 * process.resourceUsage().maxRSS,
         note,
       });
       return { stopped, metrics };

@@ -2,7 +2,7 @@
 // neighbours.
 
 export interface Broken {
-  code: 'ARGS_MISSING' | 'ARGS_CONFLICT' | 'ARGS_NOT_SUPPORTED';
+  code: 'ARGS_BAD_VALUE' | 'ARGS_MISSING' | 'ARGS_CONFLICT' | 'ARGS_NOT_SUPPORTED';
   keys: string[];
   message: string;
   remedy: string;

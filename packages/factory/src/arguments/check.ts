@@ -1,6 +1,7 @@
 // In: final training arguments. Out: nothing, or one error that lists every rule between keys that they break.
 // The rules are LLaMA-Factory's and Hugging Face's for the supported keys; none of them needs the model or the data.
 import { FactoryError } from '#factory/errors.ts';
+import { parseBytes } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { absent, type Broken, conflict, where } from './broken.ts';
 import { baseRules } from './check-base.ts';
@@ -413,6 +414,15 @@ function ownRules(args: TrainArgs, given: Record<string, unknown>): Broken[] {
     args.eval_dataset.length === 0 &&
     args.tokenized_path === null;
   return where(
+    [
+      args.memory !== null && parseBytes(args.memory) === null,
+      {
+        code: 'ARGS_BAD_VALUE',
+        keys: ['memory'],
+        message: `memory: expected a size such as 12GB, found ${JSON.stringify(args.memory)}`,
+        remedy: 'Write memory as a number with a unit: 12GB, 800MB or 8GiB.',
+      },
+    ],
     [
       args.extend && args.overwrite_output_dir,
       conflict(

@@ -34,3 +34,16 @@ export function parseModelArgs(
   const options = Object.fromEntries(extra.map((key) => [key.name, read.values[key.name]]));
   return { args: derived.args, notes: read.notes, given: read.given, options };
 }
+
+/** The same keys for a plan, which needs neither data nor an output folder; rules between keys are checked by training. */
+export function parsePlanArgs(
+  words: readonly string[],
+  extra: readonly ArgKey[],
+  deps: ArgDeps,
+): ParsedTrainArgs & { options: Record<string, unknown> } {
+  const read = readArgs(words, deps, extra);
+  const derived = deriveArgs(read.values, read.given);
+  derived.args.model_name_or_path ??= '';
+  const options = Object.fromEntries(extra.map((key) => [key.name, read.values[key.name]]));
+  return { args: derived.args, notes: read.notes, given: read.given, options };
+}

@@ -29,6 +29,13 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
     'keep activations for the backward pass, or recompute them',
   ),
   supported(
+    'memory',
+    optional(string),
+    null,
+    'what training may take, such as 12GB; without it, what this machine has free',
+  ),
+  supported('ignore_plan', bool, false, 'train although the plan says that it does not fit'),
+  supported(
     'stream_base',
     bool,
     false,

@@ -266,6 +266,8 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   skip_special_tokens: true,
   backend: true,
   residual_policy: true,
+  memory: true,
+  ignore_plan: true,
   stream_base: true,
   allow_drift: true,
   extend: true,

@@ -7,6 +7,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS } from './command.ts';
 import { EXPAND_KEYS } from './expand-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
+import { PLAN_KEYS } from './plan-keys.ts';
 
 const FORMS = [
   'Forms:',
@@ -127,10 +128,57 @@ export function expandJson(): string {
   return `${JSON.stringify({ keys: expandKeys().map(asJson) })}\n`;
 }
 
+const PLAN_SHARED = [
+  'model_name_or_path',
+  'model_revision',
+  'dataset',
+  'dataset_dir',
+  'stage',
+  'template',
+  'cutoff_len',
+  'per_device_train_batch_size',
+  'gradient_accumulation_steps',
+  'num_train_epochs',
+  'lora_rank',
+  'lora_target',
+  'optim',
+  'residual_policy',
+  'memory',
+  'seed',
+];
+
+const planKeys = () => [
+  ...PLAN_KEYS,
+  ...[...ARG_TABLE.values()].filter((key) => PLAN_SHARED.includes(key.name)),
+];
+
+export function planPage(): string {
+  return [
+    'tunesmith plan: what fits, before anything starts',
+    '',
+    '  tunesmith plan --model_name_or_path Qwen2.5-7B --memory 12GB --cutoff_len 1024',
+    '  tunesmith plan --parameters 7B --vocab_size 32000 --gpu "RTX 4090"',
+    '  tunesmith plan --model_name_or_path DIR --dataset rows.json --within 2h --recipe run.yaml',
+    '  tunesmith plan --classic',
+    '',
+    'For every way of training: memory by term, whether it fits, disk, and time from a probe of a few seconds on this',
+    'machine. All keys of training are understood; with a data set and a model folder the real lengths of rows count.',
+    '',
+    'Keys:',
+    ...planKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function planJson(): string {
+  return `${JSON.stringify({ keys: planKeys().map(asJson) })}\n`;
+}
+
 export function keyPage(word: string, json: boolean): string {
   const name = word.replace(/^--?/, '').replaceAll('-', '_');
   const key =
-    ARG_TABLE.get(currentName(name)) ?? [...GENERATE_KEYS, ...EXPAND_KEYS].find((one) => one.name === name);
+    ARG_TABLE.get(currentName(name)) ??
+    [...GENERATE_KEYS, ...EXPAND_KEYS, ...PLAN_KEYS].find((one) => one.name === name);
   if (key === undefined) {
     const meant = suggest(name, [...ARG_TABLE.keys(), ...OLD_NAMES, ...Object.keys(COMMANDS)]);
     throw new FactoryError({

@@ -9,6 +9,7 @@ import { renderError } from './render-error.ts';
 const LOAD: Record<CommandName, () => Promise<Command>> = {
   train: async () => (await import('./commands/train.ts')).train,
   generate: async () => (await import('./commands/generate.ts')).generate,
+  plan: async () => (await import('./commands/plan.ts')).plan,
   expand: async () => (await import('./commands/expand.ts')).expand,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
   setup: async () => (await import('./commands/setup.ts')).setup,

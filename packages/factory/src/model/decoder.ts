@@ -22,6 +22,7 @@ import { addUniformNoise, dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
 import {
   type InitialPair,
+  isLargeBatch,
   type LoraOptions,
   layerName,
   layerSpecOf,
@@ -85,9 +86,6 @@ export interface Tape {
   dropoutKey: string;
 }
 
-/** A layer whose residuals reach this size has scratch of several times as much, which is worth a compilation to free. */
-const SHRINK_BYTES = 40 * 2 ** 20;
-
 export class Decoder {
   readonly config: ModelConfig;
   readonly head: OutputHead;
@@ -133,7 +131,8 @@ export class Decoder {
     this.#trainedEmbedding = own('model.embed_tokens.weight');
     const base: LayerTensors[] = [];
     this.layers = Array.from({ length: config.layers }, (_, i) => {
-      const spec = layerSpecOf(config, i, { weights, parked }, lora);
+      const dtypeOf = (name: string) => (weights.get(name) ?? (parked.get(name) as ParkedWeight)).dtype;
+      const spec = layerSpecOf(config, i, dtypeOf, lora);
       base.push(layerTensors(i, spec, { weights, parked }));
       return this.#makeLayer(i, spec, lora, own, parameters);
     });
@@ -522,7 +521,7 @@ export class Decoder {
 
   /** Scratch of one graph must not stand beside that of the next when a batch is large. */
   async #shrinkLarge(batch: PackedBatch, ...graphs: { shrink(): Promise<void> }[]): Promise<void> {
-    if (residualBytes(this.layers[0].spec, batch.ids.length) < SHRINK_BYTES) return;
+    if (!isLargeBatch(this.layers[0].spec, batch.ids.length)) return;
     for (const graph of graphs) await graph.shrink();
   }
 

@@ -47,28 +47,30 @@ export function layerTensors(i: number, spec: LayerSpec, { weights, parked }: Ba
   return own;
 }
 
+type LoraSettings = Omit<LoraOptions, 'modules'>;
+
 function loraSpecOf({
   rank,
   scale,
   dropout,
   dora,
-}: LoraOptions): NonNullable<LayerSpec['projections'][string]['lora']> {
+}: LoraSettings): NonNullable<LayerSpec['projections'][string]['lora']> {
   return { rank, scale, dropout: dropout > 0, ...(dora ? { dora } : {}) };
 }
 
+/** `dtypeOf` a base tensor as it is fed. */
 export function layerSpecOf(
   config: ModelConfig,
   i: number,
-  { weights, parked }: BaseTensors,
-  lora: LoraOptions | null,
+  dtypeOf: (name: string) => 'f32' | 'f16',
+  lora: (LoraSettings & { modules: { has(module: string): boolean } }) | null,
 ): LayerSpec {
   const projections: Record<string, LayerSpec['projections'][string]> = {};
   for (const { name, ...sizes } of [...attentionModules(config), ...mlpModules(config)]) {
     const adapted = lora?.modules.has(layerName(i, name));
-    const weight = layerName(i, `${name}.weight`);
     projections[name] = {
       ...sizes,
-      dtype: (weights.get(weight) ?? (parked.get(weight) as ParkedWeight)).dtype,
+      dtype: dtypeOf(layerName(i, `${name}.weight`)),
       lora: lora && adapted ? loraSpecOf(lora) : null,
     };
   }
@@ -101,6 +103,15 @@ export function withoutDropout(
   return Object.fromEntries(entries);
 }
 
+/** A layer whose residuals reach this size has scratch of several times as much, which is worth a compilation to free. */
+const SHRINK_BYTES = 40 * 2 ** 20;
+
+/** The most tokens of a batch that is not large. */
+export const smallBatchTokens = (spec: LayerSpec) => Math.ceil(SHRINK_BYTES / residualBytes(spec, 1)) - 1;
+
+/** Whether the scratch of a graph is given back before another graph runs. */
+export const isLargeBatch = (spec: LayerSpec, tokens: number) => residualBytes(spec, tokens) >= SHRINK_BYTES;
+
 /**
  * What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; x; what its norms
  * after the blocks take in; and with DoRA what its magnitudes multiply.
@@ -122,7 +133,10 @@ export function residualBytes(spec: LayerSpec, tokens: number): number {
  * What the backward graph of one layer holds at most besides inputs and outputs: copies of the MLP's rows and of the
  * attention scores, in the runtime's arena. Measured on a layer of Qwen2.5-0.5B: 0.94 GB for 4 rows of 512 tokens.
  */
-export function scratchBytes(spec: LayerSpec, batch: Pick<PackedBatch, 'ids' | 'rows' | 'width'>): number {
+export function scratchBytes(
+  spec: LayerSpec,
+  batch: Pick<PackedBatch, 'rows' | 'width'> & { ids: { length: number } },
+): number {
   const mlp = 10 * batch.ids.length * spec.projections['mlp.down_proj'].inFeatures;
   const scores = 9 * batch.rows * spec.heads * batch.width * batch.width;
   return 4 * (mlp + scores);

@@ -18,7 +18,8 @@ import type { Parameter, StoredWeight } from './parameter.ts';
 
 /** 64 MiB of floats: the casted slice, and the logits of a chunk, each. */
 const SLICE_FLOATS = 16 * 2 ** 20;
-const MAX_ROWS = 2048;
+/** Rows of hidden states that go through the head at once. */
+export const MAX_ROWS = 2048;
 
 interface Slice {
   start: number;
@@ -334,7 +335,7 @@ export class OutputHead {
 type Range = [number, number];
 
 /** Rows of the matrix, slice by slice: neither a slice nor the logits of a chunk of rows has more than SLICE_FLOATS. */
-function sliceRanges(vocab: number, hidden: number): Range[] {
+export function sliceRanges(vocab: number, hidden: number): Range[] {
   const count = Math.ceil(vocab / Math.max(256, Math.floor(SLICE_FLOATS / Math.max(hidden, MAX_ROWS))));
   const size = Math.ceil(vocab / count);
   return Array.from({ length: Math.ceil(vocab / size) }, (_, i) => [

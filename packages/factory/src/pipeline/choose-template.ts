@@ -37,7 +37,7 @@ export async function chooseTemplate(
   return template;
 }
 
-export function templateOf(args: TrainArgs, base: Base): ResolvedTemplate {
+export function templateOf(args: TrainArgs, base: Pick<Base, 'tokenizer'>): ResolvedTemplate {
   return resolveTemplate({
     tokenizer: base.tokenizer,
     name: args.template,

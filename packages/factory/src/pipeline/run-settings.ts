@@ -1,16 +1,14 @@
 // In: resolved arguments and the size of the data. Out: the numbers that the training loop runs by. Hugging Face's rules
 // for steps, warm-up and intervals.
-import { freemem } from 'node:os';
 import { makeSchedule } from '@tunesmith/engine';
 import type { IntervalStrategy, TrainArgs } from '#factory/records/train-args.ts';
 import type { Interval } from '#factory/train/intervals.ts';
 import type { TrainSettings } from '#factory/train/train.ts';
 
-/** Residuals kept by `auto`: enough for short batches to skip recomputing, small beside the weights of a 0.5B model. */
-export const AUTO_RESIDUAL_BYTES = 1.85e9;
+/** Free buffers that stay between steps. */
 const KEEP_BUFFER_BYTES = 256 * 2 ** 20;
 
-export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSettings {
+export function makeSettings(args: TrainArgs, stepsPerEpoch: number, residualBytes: number): TrainSettings {
   const totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * stepsPerEpoch);
   // A warm-up below 1 is a share of all steps.
   const share = args.warmup_steps > 0 && args.warmup_steps < 1 ? args.warmup_steps : args.warmup_ratio;
@@ -31,7 +29,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number): TrainSetti
     maxGradNorm: args.max_grad_norm,
     seed: args.seed,
     noiseAlpha: args.neftune_noise_alpha ?? 0,
-    residualBytes: residualBytes(args),
+    residualBytes,
     log: interval('steps', args.logging_steps, totalSteps),
     logFirstStep: args.logging_first_step,
     logTokens: args.include_num_input_tokens_seen !== 'no',
@@ -54,12 +52,6 @@ function scheduleOptions(args: TrainArgs, rest: number): TrainArgs['lr_scheduler
   if (args.lr_scheduler_type !== 'warmup_stable_decay' || given.num_decay_steps !== undefined) return given;
   const stable = Math.floor(rest / 3);
   return { ...given, num_decay_steps: rest - stable };
-}
-
-function residualBytes({ residual_policy, disable_gradient_checkpointing }: TrainArgs): number {
-  if (residual_policy === 'recompute') return 0;
-  if (residual_policy === 'save' || disable_gradient_checkpointing) return Number.POSITIVE_INFINITY;
-  return Math.min(AUTO_RESIDUAL_BYTES, 0.3 * freemem());
 }
 
 /** Steps below 1 are a share of all steps. */

@@ -42,6 +42,9 @@ export interface FinishedRun {
   state: RunState;
   settings: TrainSettings;
   configHash: string;
+  /** The peak that was planned, and the one that the process had. */
+  plannedBytes: number;
+  peakRssBytes: number;
   note(text: string): void;
 }
 
@@ -62,7 +65,10 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
     train_samples_per_second: samples / Math.max(state.seconds, 1e-9),
     train_steps_per_second: state.step / Math.max(state.seconds, 1e-9),
     total_flos: flos(opened, state),
+    planned_memory_gb: run.plannedBytes / 1e9,
+    peak_memory_gb: run.peakRssBytes / 1e9,
   };
+  note(`peak memory ${gb(run.peakRssBytes)}, planned ${gb(run.plannedBytes)}`);
   if (args.include_num_input_tokens_seen !== 'no') metrics.num_input_tokens_seen = state.tokensSeen;
   if (args.include_effective_tokens_per_second)
     metrics.effective_tokens_per_sec = state.tokensSeen / Math.max(state.seconds, 1e-9);
@@ -118,6 +124,8 @@ export async function writeInitialAdapter(opened: OpenedDecoder, args: TrainArgs
   const folders = pissaFolders(opened, args);
   if (folders) await writePeftAdapter(join(args.output_dir, 'pissa_init'), folders.pissa_init);
 }
+
+const gb = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
 
 /** Adds an event to trainer_log.jsonl where LLaMA-Factory would. */
 export function logEvent(dir: string, event: TrainEvent, state: RunState, settings: TrainSettings): void {

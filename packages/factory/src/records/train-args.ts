@@ -208,6 +208,10 @@ export interface GeneratingArgs {
 export interface OwnArgs {
   backend: 'cpu' | 'webgpu' | 'cuda' | 'reference';
   residual_policy: 'auto' | 'save' | 'recompute';
+  /** What the process may take, such as `12GB`; null: what this machine has free. */
+  memory: string | null;
+  /** Train although the plan says that it does not fit. */
+  ignore_plan: boolean;
   /** Frozen layers are read from the disk just before they run. */
   stream_base: boolean;
   /** Continue although the stored configuration differs in keys that change the result. */

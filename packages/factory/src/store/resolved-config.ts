@@ -177,6 +177,8 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   // our own
   backend: 'result',
   residual_policy: 'result',
+  memory: 'none',
+  ignore_plan: 'none',
   // The bits are the same.
   stream_base: 'none',
   allow_drift: 'none',

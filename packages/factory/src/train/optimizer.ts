@@ -71,6 +71,32 @@ export function makeOptimizer(model: TrainedModel, args: OptimizerArgs): Optimiz
   return new Optimizer(model.parameters, ({ name }) => plan(byName.get(name) as Parameter));
 }
 
+/**
+ * Bytes that the optimiser will keep once it is under way. Arrays are made and dropped at once, one parameter at a time:
+ * memory that nobody writes is not taken from the system.
+ */
+export function optimizerBytes(model: TrainedModel, args: OptimizerArgs): number {
+  const plan = planOf(model, args);
+  const known = new Map<UpdateRule, Map<string, number>>();
+  let total = 0;
+  for (const parameter of model.parameters) {
+    const { rule } = plan(parameter);
+    const sizes = known.get(rule) ?? new Map<string, number>();
+    known.set(rule, sizes);
+    const key = parameter.shape.join();
+    const bytes =
+      sizes.get(key) ??
+      Object.values(rule.makeState(parameter.shape, 1)).reduce((n, { data }) => {
+        const { byteLength } = data;
+        (data.buffer as ArrayBuffer).transfer(0);
+        return n + byteLength;
+      }, 0);
+    sizes.set(key, bytes);
+    total += bytes;
+  }
+  return total;
+}
+
 function planOf(model: TrainedModel, args: OptimizerArgs): Plan {
   // Biases and norms do not decay.
   const plain =

@@ -1,0 +1,252 @@
+// In: a model config, what is trained, how the base rests, and the size of a batch. Out: the bytes of every thing that one
+// training step holds, counted from the graphs that would run. Nothing is loaded, compiled or run.
+import {
+  type Graph,
+  graphMemory,
+  headFused,
+  headSum,
+  headTrained,
+  type LayerGradients,
+  type LayerSpec,
+  layerForward,
+  layerParameters,
+  layerTraining,
+  loraParameters,
+  roundedSize,
+} from '@tunesmith/engine';
+import type { BatchSize, LayerFacts, StepFacts, WeightFacts } from '#factory/records/memory-facts.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import { expectedTensors } from './expected-tensors.ts';
+import { isLargeBatch, layerSpecOf, residualBytes, scratchBytes, smallBatchTokens } from './layer-spec-of.ts';
+import { MAX_ROWS, sliceRanges } from './output-head.ts';
+import { makeParameter, type Parameter } from './parameter.ts';
+
+export interface TrainingChoice {
+  /** Base tensors that are trained. */
+  tensors: ReadonlySet<string>;
+  loraModules: readonly string[];
+  rank: number;
+  dropout: number;
+  dora: boolean;
+  /** Of frozen matrices in the layers; null for plain values. */
+  bits: 4 | 8 | null;
+  /** Frozen layers stay on the disk. */
+  stream: boolean;
+  /** Bytes of a base that is packed in its file already, as in GGUF; null for other bases. */
+  packedBytes: number | null;
+  /** Float32 checkpoints rest in 16 bits too. */
+  halfStorage: boolean;
+  /** Bytes that the optimiser keeps for these parameters; their values are empty. */
+  optimizerBytes(parameters: readonly Parameter[]): number;
+}
+
+const count = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
+
+/** The most tokens of a batch whose graphs all keep their scratch. */
+export function smallTokens(config: ModelConfig): number {
+  return smallBatchTokens(layerSpecOf(config, 0, () => 'f32', null));
+}
+
+export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: BatchSize): StepFacts {
+  const specs = Array.from({ length: config.layers }, (_, i) =>
+    layerSpecOf(config, i, dtypes(config, choice), loraOf(choice)),
+  );
+  const sizes = new Map([
+    ['N', batch.tokens],
+    ['B', batch.rows],
+    ['T', batch.width],
+  ]);
+  const layers = layerFacts(config, choice, specs, sizes);
+  const spec = specs[0];
+  const dropped = Object.values(spec.projections).filter((p) => p.lora?.dropout);
+  return {
+    batch,
+    weights: weightFacts(config, choice, specs),
+    layers,
+    hiddenBytes: 4 * batch.tokens * config.hiddenSize,
+    labelRowBytes: 4 * batch.labels * config.hiddenSize,
+    headScratchBytes: headScratch(config, choice, batch),
+    sharedBytes: 4 * (batch.width ** 2 + batch.tokens * config.rotaryDim + 3 * batch.rows * batch.width),
+    dropoutBytes: dropped.reduce((n, p) => n + 4 * batch.tokens * p.inFeatures, 0),
+    isLarge: isLargeBatch(spec, batch.tokens),
+    setAsideBytes: scratchBytes(spec, {
+      ids: { length: batch.tokens },
+      rows: batch.rows,
+      width: batch.width,
+    }),
+    residualEstimateBytes: residualBytes(spec, batch.tokens),
+  };
+}
+
+function loraOf({ loraModules, rank, dropout, dora }: TrainingChoice) {
+  return loraModules.length > 0 ? { rank, scale: 1, dropout, dora, modules: new Set(loraModules) } : null;
+}
+
+const isParked = (
+  name: string,
+  shape: readonly number[],
+  { bits, stream, tensors, packedBytes }: TrainingChoice,
+) =>
+  (bits !== null || stream || packedBytes !== null) &&
+  name.startsWith('model.layers.') &&
+  shape.length === 2 &&
+  !tensors.has(name);
+
+/** How a base tensor is fed to a layer. */
+function dtypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 'f32' | 'f16' {
+  const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
+  return (name) =>
+    choice.tensors.has(name) || choice.bits !== null || choice.packedBytes !== null || !isHalf
+      ? 'f32'
+      : 'f16';
+}
+
+function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonly LayerSpec[]): WeightFacts {
+  const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
+  const readWidth = config.storedDtype === 'float32' ? 4 : 2;
+  const facts: WeightFacts = {
+    parameters: 0,
+    layerParameters: 0,
+    headParameters: config.vocabSize * config.hiddenSize,
+    restBytes: 0,
+    largestReadBytes: 0,
+    unpackBytes: 0,
+    diskBytes: 0,
+    trainedParameters: 0,
+    adapterParameters: 0,
+    saveBytes: 0,
+    optimizerBytes: 0,
+  };
+  const unpack = new Map<string, number>();
+  const parameters: Parameter[] = [];
+  for (const [name, shape] of expectedTensors(config)) {
+    const values = count(shape);
+    facts.parameters += values;
+    facts.diskBytes += readWidth * values;
+    facts.largestReadBytes = Math.max(facts.largestReadBytes, readWidth * values);
+    const inLayer = /^model\.layers\.\d+\.(.*)$/.exec(name)?.[1];
+    if (inLayer && shape.length === 2) facts.layerParameters += values;
+    if (isParked(name, shape, choice)) {
+      facts.restBytes += choice.bits === null ? 0 : quantisedBytes(shape, choice.bits);
+      const width = choice.stream && isHalf ? 2 : 4;
+      unpack.set(inLayer as string, Math.max(unpack.get(inLayer as string) ?? 0, width * values));
+    } else if (choice.tensors.has(name) || shape.length < 2) facts.restBytes += 4 * values;
+    else facts.restBytes += (isHalf ? 2 : 4) * values;
+    if (choice.tensors.has(name)) {
+      facts.trainedParameters += values;
+      parameters.push(emptyParameter(name, shape));
+    }
+  }
+  facts.restBytes += choice.packedBytes ?? 0;
+  // A streamed layer is read while the one before it runs.
+  facts.unpackBytes = (choice.stream ? 2 : 1) * [...unpack.values()].reduce((n, b) => n + b, 0);
+  specs.forEach((spec, i) => {
+    for (const [name, shape] of loraParameters(spec)) {
+      facts.adapterParameters += count(shape);
+      parameters.push(emptyParameter(`model.layers.${i}.${name}`, shape));
+    }
+  });
+  facts.optimizerBytes = choice.optimizerBytes(parameters);
+  facts.trainedParameters += facts.adapterParameters;
+  if (choice.tensors.size > 0 && config.storedDtype !== 'float32') facts.saveBytes = 2 * facts.parameters;
+  return facts;
+}
+
+const emptyParameter = (name: string, shape: number[]) => makeParameter(name, shape, new Float32Array(0));
+
+/** As bitsandbytes lays it out: 4 bits and a scale of 8 bits per 64 values with double quantisation; 8 bits and a scale per row. */
+function quantisedBytes(shape: readonly number[], bits: 4 | 8): number {
+  const values = count(shape);
+  if (bits === 8) return values + 4 * shape[0];
+  const blocks = Math.ceil(values / 64);
+  return values / 2 + blocks + 4 * Math.ceil(blocks / 256);
+}
+
+type Sizes = ReadonlyMap<string, number>;
+
+function layerFacts(
+  config: ModelConfig,
+  { tensors }: TrainingChoice,
+  specs: readonly LayerSpec[],
+  sizes: Sizes,
+): LayerFacts[] {
+  const own = (i: number, spec: LayerSpec) => [
+    ...[...layerParameters(spec).keys()].filter((n) => tensors.has(`model.layers.${i}.${n}`)),
+    ...loraParameters(spec).keys(),
+  ];
+  const trainsEmbedding = tensors.has('model.embed_tokens.weight');
+  const lowest = specs.findIndex((spec, i) => own(i, spec).length > 0);
+  const first = trainsEmbedding ? 0 : lowest < 0 ? config.layers : lowest;
+  const known = new Map<string, LayerFacts>();
+  return specs.map((spec, i) => {
+    const names = own(i, spec);
+    const isLora = names.length > 0 && names.every((n) => n.includes('.lora_'));
+    const gradients: LayerGradients = {
+      input: i > first || trainsEmbedding,
+      parameters: isLora ? 'lora' : names.length > 0 ? names : 'none',
+    };
+    const kind = i < first ? `plain ${JSON.stringify(spec)}` : JSON.stringify([spec, gradients]);
+    const facts =
+      known.get(kind) ??
+      (i < first ? plainLayer(kind, spec, sizes) : trainedLayer(kind, spec, gradients, sizes));
+    known.set(kind, facts);
+    return facts;
+  });
+}
+
+function plainLayer(kind: string, spec: LayerSpec, sizes: Sizes): LayerFacts {
+  const plain = graphMemory(layerForward(spec, 'shared'), sizes).scratch;
+  const none = { save: 0, recompute: 0 };
+  return {
+    kind,
+    isBelow: true,
+    residualBytes: 0,
+    gradientBytes: 0,
+    scratch: { forward: none, backward: none, plain },
+  };
+}
+
+function trainedLayer(kind: string, spec: LayerSpec, gradients: LayerGradients, sizes: Sizes): LayerFacts {
+  const [save, recompute] = (['save', 'recompute'] as const).map((policy) => {
+    const { forward, backward } = layerTraining(spec, gradients, policy, 'shared');
+    return { forward: graphMemory(forward, sizes), backward: graphMemory(backward, sizes) };
+  });
+  const sum = (outputs: ReadonlyMap<string, number>, without: string) =>
+    [...outputs].reduce((n, [name, bytes]) => (name === without ? n : n + roundedSize(bytes)), 0);
+  return {
+    kind,
+    isBelow: false,
+    residualBytes: sum(save.forward.outputs, 'y'),
+    gradientBytes: sum(save.backward.outputs, 'd_x'),
+    scratch: {
+      forward: { save: save.forward.scratch, recompute: recompute.forward.scratch },
+      backward: { save: save.backward.scratch, recompute: recompute.backward.scratch },
+      plain: 0,
+    },
+  };
+}
+
+/** Slices of the vocabulary and chunks of rows bound it. The first slice and the others have graphs of their own. */
+function headScratch(
+  { hiddenSize, vocabSize, tieEmbeddings, logitCap, storedDtype }: ModelConfig,
+  choice: TrainingChoice,
+  batch: BatchSize,
+): number {
+  const isTrained = choice.tensors.has(tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  const dtype = isTrained || (storedDtype === 'float32' && !choice.halfStorage) ? 'f32' : 'f16';
+  const slices = sliceRanges(vocabSize, hiddenSize);
+  const [from, to] = slices[0];
+  const sizes = new Map([
+    ['M', Math.min(batch.labels, MAX_ROWS)],
+    ['V', to - from],
+  ]);
+  const graphs = (slices.length > 1 ? [true, false] : [true]).flatMap((isFirst): Graph[] =>
+    isTrained
+      ? [headSum(hiddenSize, dtype, logitCap, isFirst), headTrained(hiddenSize, logitCap, isFirst)]
+      : [headFused(hiddenSize, dtype, logitCap, isFirst)],
+  );
+  return graphs.reduce((n, graph) => {
+    const { scratch, outputs } = graphMemory(graph, sizes);
+    return n + scratch + [...outputs.values()].reduce((m, bytes) => m + roundedSize(bytes), 0);
+  }, 0);
+}

@@ -1,0 +1,81 @@
+// In: the data arguments and a model folder with a tokenizer. Out: the lengths of the encoded rows, as training would have
+// them. Nothing is written.
+import { loadDatasets } from '#factory/data/load-datasets.ts';
+import { countLabels } from '#factory/model/packed-batch.ts';
+import { smallTokens } from '#factory/model/step-facts.ts';
+import type { EncodedDataset } from '#factory/records/encoded.ts';
+import type { BatchSize } from '#factory/records/memory-facts.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { planBatches } from '#factory/tokens/batches.ts';
+import { encodeRows } from '#factory/tokens/encode.ts';
+import { openTokenizer } from '#factory/tokens/tokenizer.ts';
+import { templateOf } from './choose-template.ts';
+import { largestBatches } from './plan-run.ts';
+import { rowLengths } from './train-rows.ts';
+
+export interface DataFacts {
+  lengths: number[];
+  /** Label positions of each row. */
+  labels: number[];
+  sequencesPerRow: number;
+  tokens: number;
+}
+
+export async function readDataFacts(args: TrainArgs, dir: string): Promise<DataFacts> {
+  const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
+  const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
+  const { dataset } = encodeRows(data.train, {
+    stage: args.stage,
+    template: args.stage === 'pt' ? null : templateOf(args, { tokenizer }),
+    tokenizer,
+    cutoffLen: args.cutoff_len,
+    trainOnPrompt: args.train_on_prompt,
+    maskHistory: args.mask_history,
+    packing: args.packing,
+    neatPacking: args.neat_packing,
+    groupRows: args.preprocessing_batch_size,
+  });
+  return dataFacts(dataset);
+}
+
+export function dataFacts(dataset: EncodedDataset): DataFacts {
+  const { examples, sequencesPerRow } = dataset;
+  const lengths = rowLengths(dataset);
+  const labels = lengths.map((_, row) =>
+    examples
+      .slice(row * sequencesPerRow, (row + 1) * sequencesPerRow)
+      .reduce((n, example) => n + countLabels(example), 0),
+  );
+  return { lengths, labels, sequencesPerRow, tokens: dataset.totals.tokens };
+}
+
+/** The first epoch's batches as training would make them, and those of them that need most. */
+export function batchesOf(
+  args: TrainArgs,
+  config: ModelConfig,
+  { lengths, labels, sequencesPerRow }: DataFacts,
+) {
+  const steps = planBatches({
+    lengths,
+    perDeviceBatchSize: args.per_device_train_batch_size,
+    accumulation: args.gradient_accumulation_steps,
+    seed: args.data_seed ?? args.seed,
+    epoch: 0,
+    dropLast: args.dataloader_drop_last,
+    shuffle: !args.disable_shuffling,
+  });
+  const double = (size: BatchSize): BatchSize => ({
+    ...size,
+    rows: sequencesPerRow * size.rows,
+    tokens: sequencesPerRow * size.tokens,
+  });
+  const all = steps.flat();
+  return {
+    steps: steps.length,
+    batches: all,
+    largest: largestBatches(all, lengths, (row) => labels[row], smallTokens(config) / sequencesPerRow).map(
+      double,
+    ),
+  };
+}

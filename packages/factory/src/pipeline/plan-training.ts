@@ -1,0 +1,91 @@
+// In: the arguments of a run, its model's config and its encoded rows. Out: the run's plan: its peak, its room for
+// residuals; or PLAN_DOES_NOT_FIT with the smallest change that would fit; null without a whole batch. Before any weight
+// is read.
+import os from 'node:os';
+import { openBackend } from '@tunesmith/engine';
+import { FactoryError } from '#factory/errors.ts';
+import { smallestChange } from '#factory/plan/advise.ts';
+import { machineMemory } from '#factory/plan/budget.ts';
+import type { MemoryPlan } from '#factory/plan/memory.ts';
+import { reductions } from '#factory/plan/methods.ts';
+import type { EncodedDataset } from '#factory/records/encoded.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
+import { parseBytes } from '#factory/records/quantities.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { batchesOf, dataFacts } from './plan-data.ts';
+import { type MethodsInput, planChange } from './plan-methods.ts';
+import { planRun, roomFor, runFacts } from './plan-run.ts';
+
+export interface TrainingPlan {
+  memory: MemoryPlan;
+  /** Room for the residuals of a micro batch and the scratch of a layer. */
+  residualBytes: number;
+}
+
+/** Backends whose arrays are in the process; those of a device are not counted here. */
+const COUNTED: readonly string[] = ['cpu', 'reference'];
+/** Without `memory`, activations leave this share of what is free to others. */
+const SHARE_OF_FREE = 0.8;
+
+export async function planTraining(
+  args: TrainArgs,
+  config: ModelConfig,
+  dataset: EncodedDataset,
+  note: (text: string) => void,
+): Promise<TrainingPlan | null> {
+  const data = dataFacts(dataset);
+  const { largest } = batchesOf(args, config, data);
+  if (largest.length === 0) return null;
+  const free = machineMemory({
+    total: os.totalmem(),
+    constrained: process.constrainedMemory(),
+    available: process.availableMemory(),
+    rss: process.memoryUsage.rss(),
+  }).availableBytes;
+  const given = args.memory === null ? null : parseBytes(args.memory);
+  const budgetBytes = given ?? free;
+  await using backend = await openBackend('reference');
+  const facts = runFacts(args, config, largest, data.tokens, backend);
+  const residualBytes = roomFor(args, facts, given ?? SHARE_OF_FREE * free);
+  const memory = planRun(args, facts, residualBytes);
+  if (memory.peakBytes > budgetBytes && !args.ignore_plan && COUNTED.includes(args.backend)) {
+    const input: MethodsInput = { args, config, data, budgetBytes, isGpu: false, probe: null, backend };
+    throw doesNotFit(input, memory, given === null ? 'free on this machine' : 'given by memory');
+  }
+  const { savedLayers, trainedLayers, peakBytes } = memory;
+  const kept = savedLayers === trainedLayers ? 'all' : savedLayers === 0 ? 'none' : `${savedLayers}`;
+  note(
+    `planned peak ${gb(peakBytes)} of ${gb(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept`,
+  );
+  return { memory, residualBytes };
+}
+
+const gb = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+
+function doesNotFit(input: MethodsInput, { peakBytes }: MemoryPlan, from: string): FactoryError {
+  const { args, budgetBytes } = input;
+  const list = reductions({
+    batch: args.per_device_train_batch_size,
+    accumulation: args.gradient_accumulation_steps,
+    cutoff: args.cutoff_len,
+    policy: args.residual_policy,
+    isLora: args.finetuning_type === 'lora',
+    bits: args.quantization_bit,
+    stream: args.stream_base,
+  });
+  const change = smallestChange(list, budgetBytes, (keys) => planChange(input, keys));
+  const flags = change
+    ? Object.entries(change.keys)
+        .map(([key, value]) => `--${key} ${value}`)
+        .join(' ')
+    : null;
+  return new FactoryError({
+    code: 'PLAN_DOES_NOT_FIT',
+    message: `this run would take ${gb(peakBytes)} at its largest batch, and ${gb(budgetBytes)} are ${from}`,
+    remedy:
+      change && flags
+        ? `Add ${flags} (${change.title}: ${gb(change.peakBytes)}), or --ignore_plan true to try anyway.`
+        : 'Choose a smaller model, free memory, or add --ignore_plan true to try anyway.',
+    details: { peakBytes, budgetBytes, change },
+  });
+}

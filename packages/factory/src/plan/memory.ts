@@ -1,0 +1,151 @@
+// In: what one step of a run holds (StepFacts), and how many residuals it may keep. Out: the peak of the process, by term.
+// Pure arithmetic: the phases of a run in order, and what stands in memory in each.
+import type { LayerFacts, StepFacts } from '#factory/records/memory-facts.ts';
+import {
+  DATA_BYTES_PER_TOKEN,
+  HEAP_BYTES,
+  RUNTIME_BYTES,
+  SCRATCH_FACTOR,
+  SESSION_BYTES,
+} from './constants.ts';
+
+export const TERMS = [
+  'weights',
+  'unpacked layer',
+  'trained parameters',
+  'gradients',
+  'optimiser',
+  'residuals',
+  'layer scratch',
+  'head scratch',
+  'runtime',
+  'data',
+] as const;
+export type Term = (typeof TERMS)[number];
+
+export interface MemoryPlan {
+  /** Bytes at the peak, by term. */
+  terms: Record<Term, number>;
+  peakBytes: number;
+  /** The phase that has the peak. */
+  phase: 'loading' | 'forward' | 'head' | 'backward' | 'saving';
+  /** Layers whose residuals are kept; the others are computed again. */
+  savedLayers: number;
+  trainedLayers: number;
+}
+
+export interface MemoryOptions {
+  /** Room for residuals and a layer's scratch, as `TrainSettings.residualBytes`. */
+  residualBytes: number;
+  /** All tokens of the data set. */
+  dataTokens: number;
+  /** The run saves whole weights. */
+  savesWeights: boolean;
+}
+
+const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+
+export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan {
+  const { weights, layers, hiddenBytes, labelRowBytes, headScratchBytes, isLarge } = facts;
+  const trained = layers.filter((layer) => !layer.isBelow);
+  const policies = policiesOf(facts, trained, options.residualBytes);
+  const fixed = zero();
+  fixed.weights = weights.restBytes;
+  fixed['unpacked layer'] = weights.unpackBytes;
+  fixed['trained parameters'] = 4 * weights.adapterParameters;
+  fixed.gradients = 4 * weights.trainedParameters;
+  fixed.optimiser = weights.optimizerBytes;
+  fixed.runtime = RUNTIME_BYTES + HEAP_BYTES;
+  fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens;
+
+  const kept = trained.map((layer, i) => (policies[i] === 'save' ? layer.residualBytes : 0));
+  const inputs = (trained.length + 1) * hiddenBytes;
+  const residuals = sum(kept) + inputs + facts.sharedBytes;
+  const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
+  // What the binding hands out besides our own buffers lives until the end of the call.
+  const forwardCopy = largest(kept) + hiddenBytes;
+  const backwardCopy = largest(trained.map((l) => l.gradientBytes)) + hiddenBytes;
+  const plain = scratchOf(
+    layers.filter((l) => l.isBelow).map((l) => [l.kind, l.scratch.plain]),
+    false,
+  );
+  const pass = (name: 'forward' | 'backward') =>
+    scratchOf(
+      trained.map((l, i) => [`${l.kind} ${policies[i]}`, l.scratch[name][policies[i]]]),
+      isLarge,
+    );
+  const forward = pass('forward');
+  const backward = pass('backward');
+  const head = SCRATCH_FACTOR * headScratchBytes;
+  // Normed rows, and their gradient; each is made anew and copied once.
+  const labelRows = 4 * labelRowBytes;
+
+  const phases: Record<MemoryPlan['phase'], Partial<Record<Term, number>>> = {
+    loading: { weights: fixed.weights + 2 * weights.largestReadBytes, gradients: 0, optimiser: 0 },
+    forward: {
+      residuals,
+      'layer scratch': plain + forward + (isLarge ? 0 : backward) + facts.dropoutBytes + forwardCopy,
+      'head scratch': isLarge ? 0 : head,
+    },
+    head: {
+      residuals: residuals + labelRows,
+      'layer scratch': plain + (isLarge ? 0 : forward + backward),
+      'head scratch': head,
+    },
+    backward: {
+      residuals: residuals + labelRows / 2,
+      'layer scratch': plain + backward + (isLarge ? 0 : forward) + facts.dropoutBytes + backwardCopy,
+      'head scratch': isLarge ? 0 : head,
+    },
+    saving: {
+      residuals: Math.min(residuals, KEPT_BUFFER_BYTES),
+      'layer scratch': plain + (isLarge ? 0 : forward + backward),
+      'head scratch': isLarge ? 0 : head,
+      'trained parameters': fixed['trained parameters'] + (options.savesWeights ? weights.saveBytes : 0),
+    },
+  };
+  let best: MemoryPlan | null = null;
+  for (const [phase, terms] of Object.entries(phases)) {
+    const all = { ...fixed, ...terms };
+    const peakBytes = sum(Object.values(all));
+    if (!best || peakBytes > best.peakBytes)
+      best = {
+        terms: all,
+        peakBytes,
+        phase: phase as MemoryPlan['phase'],
+        savedLayers: policies.filter((p) => p === 'save').length,
+        trainedLayers: trained.length,
+      };
+  }
+  return best as MemoryPlan;
+}
+
+/** Free buffers that stay between steps. */
+const KEPT_BUFFER_BYTES = 256 * 2 ** 20;
+
+/** The decoder's own rule: from the lowest layer on, residuals are kept while there is room. */
+function policiesOf(
+  facts: StepFacts,
+  trained: readonly LayerFacts[],
+  room: number,
+): ('save' | 'recompute')[] {
+  let left = room - facts.setAsideBytes;
+  return trained.map((layer) => {
+    if (left < facts.residualEstimateBytes) {
+      left -= facts.hiddenBytes;
+      return 'recompute';
+    }
+    left -= facts.hiddenBytes + layer.residualBytes;
+    return 'save';
+  });
+}
+
+/** Of several graphs: all together, or the largest where one is freed before the next runs. */
+function scratchOf(graphs: readonly (readonly [string, number])[], oneAtATime: boolean): number {
+  const each = [...new Map(graphs).values()].map((bytes) => SESSION_BYTES + SCRATCH_FACTOR * bytes);
+  return oneAtATime ? each.reduce((a, b) => Math.max(a, b), 0) : sum(each);
+}
+
+function zero(): Record<Term, number> {
+  return Object.fromEntries(TERMS.map((term) => [term, 0])) as Record<Term, number>;
+}
