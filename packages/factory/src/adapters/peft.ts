@@ -1,20 +1,16 @@
 // In: a PEFT adapter folder, or an adapter in memory. Out: the other. LoRA and DoRA on linear layers, and modules saved whole,
 // float32 in memory.
 // It does not know the base model: `checkAdapterFits` compares with names and shapes that the caller brings.
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { LoraAdapter, LoraPair, WholeTensor } from '#factory/records/adapter.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { diskError, errnoOf } from '#factory/store/disk-error.ts';
+import { type FloatTensor, readFloatTensors } from '#factory/store/float-tensors.ts';
 import { readError } from '#factory/store/read-error.ts';
 import { readJsonObject } from '#factory/store/read-json.ts';
-import {
-  encodeSafetensors,
-  readRange,
-  readSafetensorsHeader,
-  type SafetensorsReader,
-} from '#factory/store/safetensors-format.ts';
+import { encodeSafetensors, type SafetensorsReader } from '#factory/store/safetensors-format.ts';
 import {
   alphaOf,
   formatPeftConfig,
@@ -120,46 +116,19 @@ export function checkAdapterFits(
   }
 }
 
-interface AdapterTensor {
-  shape: number[];
-  data: Float32Array;
-}
-
-async function readTensors(dir: string): Promise<Map<string, AdapterTensor>> {
+async function readTensors(dir: string): Promise<Map<string, FloatTensor>> {
   const path = join(dir, WEIGHTS);
   try {
-    const file = await open(path, 'r');
-    try {
-      const { tensors } = await readSafetensorsHeader(file, path, READER);
-      const read = new Map<string, AdapterTensor>();
-      for (const [name, { dtype, shape, start, end }] of tensors) {
-        if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
-          throw badFile(path, `tensor ${name}: expected F32, F16 or BF16, found ${dtype}`);
-        }
-        const bytes = new Uint8Array(end - start);
-        await readRange(file, bytes, start, path, READER);
-        read.set(name, { shape, data: toFloat32(bytes, dtype) });
-      }
-      return read;
-    } finally {
-      await file.close();
-    }
+    return await readFloatTensors(path, READER);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw await notFound(dir, WEIGHTS);
     throw readError(error, path, 'ADAPTERS_BAD_FILE');
   }
 }
 
-function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: 'F32' | 'F16' | 'BF16'): Float32Array {
-  if (dtype === 'F32') return new Float32Array(bytes.buffer);
-  if (dtype === 'F16') return new Float32Array(new Float16Array(bytes.buffer));
-  const patterns = new Uint16Array(bytes.buffer);
-  return new Float32Array(Uint32Array.from(patterns, (pattern) => pattern << 16).buffer);
-}
-
 /** Tensors of modules_to_save, and the rest. */
-function apart(tensors: ReadonlyMap<string, AdapterTensor>, { modulesToSave }: PeftSettings, path: string) {
-  const low = new Map<string, AdapterTensor>();
+function apart(tensors: ReadonlyMap<string, FloatTensor>, { modulesToSave }: PeftSettings, path: string) {
+  const low = new Map<string, FloatTensor>();
   const whole: WholeTensor[] = [];
   for (const [name, tensor] of tensors) {
     const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
@@ -181,12 +150,8 @@ function apart(tensors: ReadonlyMap<string, AdapterTensor>, { modulesToSave }: P
   return { low, whole };
 }
 
-function pairUp(
-  tensors: ReadonlyMap<string, AdapterTensor>,
-  settings: PeftSettings,
-  path: string,
-): LoraPair[] {
-  const halves = new Map<string, { a?: AdapterTensor; b?: AdapterTensor; m?: AdapterTensor }>();
+function pairUp(tensors: ReadonlyMap<string, FloatTensor>, settings: PeftSettings, path: string): LoraPair[] {
+  const halves = new Map<string, { a?: FloatTensor; b?: FloatTensor; m?: FloatTensor }>();
   for (const [name, tensor] of tensors) {
     const { module, side } = parseName(name, path);
     const half = halves.get(module) ?? {};
