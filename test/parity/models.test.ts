@@ -1,7 +1,9 @@
 // Every tiny model of models/ agrees with transformers and peft: logits, losses, gradients, training and decoding.
+
 import { join } from 'node:path';
 import { makeSchedule, openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
+import { greedy } from '../../packages/factory/src/model/fixtures/greedy.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { allLogits, apart, gradientsOf, tokenLosses, trainCurve, worstApart } from './measure.ts';
 import {
@@ -22,17 +24,6 @@ const STORED_HALF = 1e-4;
 
 const backend = await openBackend('cpu', { threads: 1 });
 afterAll(() => backend.dispose());
-
-const greedy = {
-  maxNewTokens: 12,
-  stopIds: [],
-  doSample: false,
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  repetitionPenalty: 1,
-  random: () => 0,
-};
 
 const asOurs = (name: string) => name.replace('base_model.model.', '');
 
@@ -172,10 +163,10 @@ describe.each(modelNames())('%s', (name) => {
   test('greedy decoding over the cache gives the same tokens', async () => {
     const { prompt, full, lora } = reference.greedy;
     const base = await decoderOf(backend, dir);
-    const [plain] = await generateTokens(base, [prompt], greedy);
+    const [plain] = await generateTokens(base, [prompt], greedy(12));
     expect(plain).toEqual({ ids: full.cached, finish: 'length' });
     const adapted = await decoderOf(backend, dir, { adapter });
-    const [tuned] = await generateTokens(adapted, [prompt], greedy);
+    const [tuned] = await generateTokens(adapted, [prompt], greedy(12));
     expect(tuned.ids).toEqual(lora.cached);
   });
 });

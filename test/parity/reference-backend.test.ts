@@ -1,7 +1,9 @@
 // The float64 interpreter and ONNX Runtime give the same figures for a whole model, also with weights resting as f16.
+
 import { join } from 'node:path';
 import { type Backend, openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
+import { greedy } from '../../packages/factory/src/model/fixtures/greedy.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { apart, gradientsOf, tokenLosses } from './measure.ts';
 import { type DecoderChoice, decoderOf, examplesOf, modelDir, readReference } from './read-fixture.ts';
@@ -38,16 +40,7 @@ describe('the reference backend', () => {
   test('agrees on greedy decoding', async () => {
     const { prompt, full } = readReference('mistral').greedy;
     const decoder = await decoderOf(oracle, modelDir('mistral'));
-    const [{ ids }] = await generateTokens(decoder, [prompt], {
-      maxNewTokens: 4,
-      stopIds: [],
-      doSample: false,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      repetitionPenalty: 1,
-      random: () => 0,
-    });
+    const [{ ids }] = await generateTokens(decoder, [prompt], greedy(4));
     expect(ids).toEqual(full.cached.slice(0, 4));
   });
 });

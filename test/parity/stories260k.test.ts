@@ -1,11 +1,13 @@
 // A real trained model agrees with transformers and peft on real text: losses, decoding, training curves, merged adapters
 // and the sequence log-probabilities that preference training needs. Skipped where the development assets are absent.
+
 import { readFileSync } from 'node:fs';
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loraScale, mergeIntoWeights } from '../../packages/factory/src/adapters/merge.ts';
 import { readPeftAdapter } from '../../packages/factory/src/adapters/peft.ts';
 import type { Decoder } from '../../packages/factory/src/model/decoder.ts';
+import { greedy } from '../../packages/factory/src/model/fixtures/greedy.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
 import { pairLoss } from '../../packages/factory/src/train/preference-losses.ts';
@@ -93,16 +95,7 @@ describe.skipIf(!model || !vectorFile)('stories260K', async () => {
   test('greedy decoding of all texts at once gives the same tokens', async () => {
     const decoder = await decoderOf(backend, model);
     const prompts = vectors.forward.map((f) => f.ids);
-    const results = await generateTokens(decoder, prompts, {
-      maxNewTokens: 24,
-      stopIds: [],
-      doSample: false,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      repetitionPenalty: 1,
-      random: () => 0,
-    });
+    const results = await generateTokens(decoder, prompts, greedy(24));
     results.forEach(({ ids }, r) => {
       expect([...prompts[r], ...ids]).toEqual(vectors.forward[r].greedy_ids);
     });

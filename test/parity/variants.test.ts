@@ -1,4 +1,5 @@
 // DoRA and modules saved whole agree with peft: logits, losses, gradients and training; adapters go in and out unchanged.
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { loraScale, mergeIntoWeights } from '../../packages/factory/src/adapters/merge.ts';
 import { readPeftAdapter, writePeftAdapter } from '../../packages/factory/src/adapters/peft.ts';
 import { parseTrainArgs } from '../../packages/factory/src/arguments/parse.ts';
+import { greedy } from '../../packages/factory/src/model/fixtures/greedy.ts';
 import { generateTokens } from '../../packages/factory/src/model/generate.ts';
 import { openModel } from '../../packages/factory/src/model/open-model.ts';
 import { modelFiles, pissaFolders } from '../../packages/factory/src/pipeline/checkpoint-files.ts';
@@ -122,12 +124,7 @@ describe.each(['dora', 'dora-rslora', 'whole', 'whole-tied'])('%s', (name) => {
     const { decoder } = await opened(facts.model, words, 'infer');
     expect(decoder.parameters.every((p) => p.name.includes('.lora_'))).toBe(true);
     const prompt = rows[0].slice(0, 5);
-    const options = { stopIds: [], doSample: false, temperature: 1, topK: 0, topP: 1, repetitionPenalty: 1 };
-    const [{ ids }] = await generateTokens(decoder, [prompt], {
-      ...options,
-      maxNewTokens: 4,
-      random: () => 0,
-    });
+    const [{ ids }] = await generateTokens(decoder, [prompt], greedy(4));
     const logits = await allLogits(decoder, [[...prompt, ...ids]]);
     ids.forEach((id, i) => {
       const row = logits[0][prompt.length - 1 + i];

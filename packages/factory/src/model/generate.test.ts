@@ -1,7 +1,9 @@
 // Generation: when rows end, and that rows do not disturb each other.
+
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import { seededRandom } from '#factory/records/seeded-random.ts';
+import { greedy } from './fixtures/greedy.ts';
 import { tinyConfig, tinyDecoder, tinyRows } from './fixtures/tiny-decoder.ts';
 import { type GenerateOptions, generateTokens } from './generate.ts';
 
@@ -9,19 +11,9 @@ const backend = await openBackend('cpu', { threads: 1 });
 afterAll(() => backend.dispose());
 const decoder = await tinyDecoder(backend, { config: tinyConfig({ max_position_embeddings: 24 }) });
 
-const greedy: GenerateOptions = {
-  maxNewTokens: 8,
-  stopIds: [],
-  doSample: false,
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  repetitionPenalty: 1,
-  random: () => 0,
-};
 const prompts = tinyRows([5, 2, 9], 'prompts').map((r) => [...r.inputIds]);
 const generate = (options: Partial<GenerateOptions> = {}, of = prompts) =>
-  generateTokens(decoder, of, { ...greedy, ...options });
+  generateTokens(decoder, of, { ...greedy(8), ...options });
 
 describe('generateTokens', () => {
   test('gives a batch what it gives its rows one by one', async () => {

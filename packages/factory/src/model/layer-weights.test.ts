@@ -1,9 +1,11 @@
 // Parked base tensors change nothing: a decoder over them gives the bits of a decoder that holds everything, in training,
 // evaluation and over the cache; and scratch does not grow with layers.
+
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Decoder } from './decoder.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import { greedy } from './fixtures/greedy.ts';
 import { differentiateTiny, tinyConfig, tinyDecoder, tinyLora, tinyRows } from './fixtures/tiny-decoder.ts';
 import { generateTokens } from './generate.ts';
 import { LayerWeights } from './layer-weights.ts';
@@ -71,16 +73,7 @@ describe.each([
   test('generates the same tokens', async () => {
     const resident = await tinyDecoder(backend, { config, lora, halfStorage: true });
     const prompts = rows.map((r) => [...r.inputIds]);
-    const options = {
-      maxNewTokens: 6,
-      stopIds: [],
-      doSample: false,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      repetitionPenalty: 1,
-      random: () => 0,
-    };
+    const options = greedy(6);
     const expected = await generateTokens(resident, prompts, options);
     expect(await generateTokens(await parkedDecoder(tick), prompts, options)).toEqual(expected);
   });

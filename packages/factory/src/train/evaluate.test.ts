@@ -1,6 +1,8 @@
 // Evaluation: a mean over label tokens, an accuracy over rows, both whatever the batches.
+
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, describe, expect, test } from 'vitest';
+import { greedy } from '#factory/model/fixtures/greedy.ts';
 import { tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
 import { generateTokens } from '#factory/model/generate.ts';
 import { type EvaluationOptions, evaluateRows } from './evaluate.ts';
@@ -25,16 +27,7 @@ describe('evaluateRows', () => {
   });
 
   test('accuracy is the mean over rows of the share of tokens ranked first', async () => {
-    const [{ ids }] = await generateTokens(decoder, [[3, 4]], {
-      maxNewTokens: 8,
-      stopIds: [],
-      doSample: false,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      repetitionPenalty: 1,
-      random: () => 0,
-    });
+    const [{ ids }] = await generateTokens(decoder, [[3, 4]], greedy(8));
     const row = (tokens: number[], labels: number[]) => ({
       inputIds: Int32Array.from(tokens),
       labels: Int32Array.from(labels),

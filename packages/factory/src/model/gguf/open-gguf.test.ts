@@ -1,5 +1,6 @@
 // A GGUF file gives the model of its Hugging Face folder; packed layers train like their unpacked values; and whatever is
 // cut short or spoilt is a typed error.
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { seededRandom } from '#factory/records/seeded-random.ts';
 import { assetPath } from '../../../../../test/assets.ts';
 import { buildDecoder } from '../build-decoder.ts';
 import { Decoder } from '../decoder.ts';
+import { greedy } from '../fixtures/greedy.ts';
 import { differentiateTiny, tinyLora, tinyRows } from '../fixtures/tiny-decoder.ts';
 import { type WrittenTensor, writeGguf } from '../fixtures/write-gguf.ts';
 import { generateTokens } from '../generate.ts';
@@ -177,18 +179,7 @@ test.skipIf(!gguf || !folder)(
         lora: null,
         halfStorage: false,
       });
-      answers.push(
-        await generateTokens(decoder, [[1, 403, 407, 261]], {
-          maxNewTokens: 20,
-          stopIds: [],
-          doSample: false,
-          temperature: 1,
-          topK: 0,
-          topP: 1,
-          repetitionPenalty: 1,
-          random: () => 0,
-        }),
-      );
+      answers.push(await generateTokens(decoder, [[1, 403, 407, 261]], greedy(20)));
       await source.close();
     }
     expect(answers[1]).toEqual(answers[0]);
