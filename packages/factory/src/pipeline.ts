@@ -22,7 +22,7 @@ import { type PreparedTask, prepareTask } from './pipeline/prepare-task.ts';
 import { clearResults, findResumePoint, hasAllResults } from './pipeline/resume.ts';
 import { makeSettings } from './pipeline/run-settings.ts';
 import { scoreRun } from './pipeline/score-run.ts';
-import { rowLengths } from './pipeline/train-rows.ts';
+import { planEpoch, rowLengths } from './pipeline/train-rows.ts';
 import {
   companionFiles,
   logEvent,
@@ -43,7 +43,6 @@ import { formatResolvedConfig, RESOLVED_CONFIG_FILE, writeResolvedConfig } from 
 import { acquireRunLock } from './store/run-lock.ts';
 import { readTrainerLog, truncateTrainerLog } from './store/trainer-log.ts';
 import { formatTrainerState } from './store/trainer-state.ts';
-import { planBatches } from './tokens/batches.ts';
 import { makeOptimizer } from './train/optimizer.ts';
 import { freshState } from './train/run-state.ts';
 import { type Stopped, train } from './train/train.ts';
@@ -130,17 +129,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
           remedy: 'Set dataset to a name of dataset_info.json or to a file.',
         });
       const lengths = rowLengths(dataset);
-      const planEpoch = (epoch: number) =>
-        planBatches({
-          lengths,
-          perDeviceBatchSize: args.per_device_train_batch_size,
-          accumulation: args.gradient_accumulation_steps,
-          seed: args.data_seed ?? args.seed,
-          epoch,
-          dropLast: args.dataloader_drop_last,
-          shuffle: !args.disable_shuffling,
-        });
-      const stepsPerEpoch = planEpoch(0).length;
+      const stepsPerEpoch = planEpoch(args, lengths, 0).length;
       if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
       const settings = makeSettings(args, stepsPerEpoch, plan?.residualBytes ?? 0);
       let state = freshState();
@@ -201,7 +190,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       const stopped = await train({
         decoder,
         task,
-        planEpoch,
+        planEpoch: (epoch) => planEpoch(args, lengths, epoch),
         rows: trainRows,
         evaluation,
         state,

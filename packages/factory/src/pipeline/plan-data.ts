@@ -7,12 +7,12 @@ import type { EncodedDataset } from '#factory/records/encoded.ts';
 import type { BatchSize } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { planBatches } from '#factory/tokens/batches.ts';
 import { encodeRows } from '#factory/tokens/encode.ts';
 import { openTokenizer } from '#factory/tokens/tokenizer.ts';
 import { templateOf } from './choose-template.ts';
 import { largestBatches } from './plan-run.ts';
-import { rowLengths } from './train-rows.ts';
+import { encodeOptions } from './prepare-rows.ts';
+import { planEpoch, rowLengths } from './train-rows.ts';
 
 export interface DataFacts {
   lengths: number[];
@@ -25,17 +25,8 @@ export interface DataFacts {
 export async function readDataFacts(args: TrainArgs, dir: string): Promise<DataFacts> {
   const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
   const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
-  const { dataset } = encodeRows(data.train, {
-    stage: args.stage,
-    template: args.stage === 'pt' ? null : templateOf(args, { tokenizer }),
-    tokenizer,
-    cutoffLen: args.cutoff_len,
-    trainOnPrompt: args.train_on_prompt,
-    maskHistory: args.mask_history,
-    packing: args.packing,
-    neatPacking: args.neat_packing,
-    groupRows: args.preprocessing_batch_size,
-  });
+  const template = args.stage === 'pt' ? null : templateOf(args, { tokenizer });
+  const { dataset } = encodeRows(data.train, encodeOptions(args, { tokenizer, template }));
   return dataFacts(dataset);
 }
 
@@ -56,15 +47,7 @@ export function batchesOf(
   config: ModelConfig,
   { lengths, labels, sequencesPerRow }: DataFacts,
 ) {
-  const steps = planBatches({
-    lengths,
-    perDeviceBatchSize: args.per_device_train_batch_size,
-    accumulation: args.gradient_accumulation_steps,
-    seed: args.data_seed ?? args.seed,
-    epoch: 0,
-    dropLast: args.dataloader_drop_last,
-    shuffle: !args.disable_shuffling,
-  });
+  const steps = planEpoch(args, lengths, 0);
   const double = (size: BatchSize): BatchSize => ({
     ...size,
     rows: sequencesPerRow * size.rows,

@@ -41,18 +41,9 @@ export async function prepareRows(
 ): Promise<PreparedRows> {
   const issues: RowIssue[] = [...data.issues];
   const encode = async (examples: Example[], use: 'train' | 'eval') => {
-    const options: EncodeOptions = {
-      stage: args.stage,
-      template: deps.template,
-      tokenizer: deps.tokenizer,
-      cutoffLen: args.cutoff_len,
-      trainOnPrompt: args.train_on_prompt,
-      maskHistory: args.mask_history,
-      // Packing joins rows to train on them; to score rows one by one they stay apart.
-      packing: use === 'eval' && args.stage === 'sft' ? false : args.packing,
-      neatPacking: args.neat_packing,
-      groupRows: args.preprocessing_batch_size,
-    };
+    const options = encodeOptions(args, deps);
+    // Packing joins rows to train on them; to score rows one by one they stay apart.
+    if (use === 'eval' && args.stage === 'sft') options.packing = false;
     const result = await encodeCached(examples, options, args, deps);
     issues.push(...result.issues);
     for (const { inputIds } of result.dataset.examples)
@@ -81,6 +72,24 @@ export async function prepareRows(
   if (lines) await writeAtomic(path, lines);
   else await rm(path, { force: true });
   return { train, evaluation, data, fingerprint: train?.fingerprint ?? '' };
+}
+
+/** How rows to train on are encoded. */
+export function encodeOptions(
+  args: TrainArgs,
+  { tokenizer, template }: Pick<PrepareDeps, 'tokenizer' | 'template'>,
+): EncodeOptions {
+  return {
+    stage: args.stage,
+    template,
+    tokenizer,
+    cutoffLen: args.cutoff_len,
+    trainOnPrompt: args.train_on_prompt,
+    maskHistory: args.mask_history,
+    packing: args.packing,
+    neatPacking: args.neat_packing,
+    groupRows: args.preprocessing_batch_size,
+  };
 }
 
 /** The issues of encoding are kept beside the tokens, so that a resumed run reports the same rows as the first. */

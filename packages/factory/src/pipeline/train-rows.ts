@@ -2,6 +2,7 @@
 // reference model's log-probabilities are put into rows that need them, once they are known.
 import type { EncodedDataset, EncodedExample } from '#factory/records/encoded.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
+import { planBatches } from '#factory/tokens/batches.ts';
 import { type FeedbackRow, feedbackObjective } from '#factory/train/feedback.ts';
 import { objectiveTask } from '#factory/train/objective-step.ts';
 import { type PreferenceRow, preferenceObjective } from '#factory/train/preference.ts';
@@ -76,6 +77,19 @@ export function rowsOf(
       rejected: examples[b],
       reference: reference && { chosen: reference[a], rejected: reference[b] },
     };
+  });
+}
+
+/** The micro batches of each step of an epoch. */
+export function planEpoch(args: TrainArgs, lengths: readonly number[], epoch: number): number[][][] {
+  return planBatches({
+    lengths,
+    perDeviceBatchSize: args.per_device_train_batch_size,
+    accumulation: args.gradient_accumulation_steps,
+    seed: args.data_seed ?? args.seed,
+    epoch,
+    dropLast: args.dataloader_drop_last,
+    shuffle: !args.disable_shuffling,
   });
 }
 
