@@ -1,9 +1,10 @@
 // In: resolved arguments, a model's config, row lengths where there are any, a budget and a probe of the machine. Out: one
 // planned method per way of training that is offered. Which is advised, and how it is shown, are others' business.
 import type { Backend } from '@tunesmith/engine';
+import { smallestChange } from '#factory/plan/advise.ts';
 import { gpuMemory } from '#factory/plan/gpu-formula.ts';
 import type { planMemory } from '#factory/plan/memory.ts';
-import type { Keys, Method } from '#factory/plan/methods.ts';
+import { type Keys, type Method, reductions } from '#factory/plan/methods.ts';
 import { secondsPerBatch } from '#factory/plan/time.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { PlannedMethod, ProbeResult } from '#factory/records/plan.ts';
@@ -63,11 +64,23 @@ export function planMethod(input: MethodsInput, method: Method): PlannedMethod {
   };
 }
 
-/** The memory of these arguments with some keys changed, for the search of the smallest change. */
-export function planChange(input: MethodsInput, keys: Keys) {
-  const args = withKeys(input.args, keys);
-  const { facts } = factsOf(input, args);
-  return planRun(args, facts, roomFor(args, facts, input.budgetBytes));
+/** The least harmful change of these arguments that fits the budget, or null. */
+export function changeThatFits(input: MethodsInput) {
+  const { args, budgetBytes } = input;
+  const list = reductions({
+    batch: args.per_device_train_batch_size,
+    accumulation: args.gradient_accumulation_steps,
+    cutoff: args.cutoff_len,
+    policy: args.residual_policy,
+    isLora: args.finetuning_type === 'lora',
+    bits: args.quantization_bit,
+    stream: args.stream_base,
+  });
+  return smallestChange(list, budgetBytes, (keys) => {
+    const changed = withKeys(args, keys);
+    const { facts } = factsOf(input, changed);
+    return planRun(changed, facts, roomFor(changed, facts, budgetBytes));
+  });
 }
 
 export const withKeys = (args: TrainArgs, keys: Keys): TrainArgs => ({

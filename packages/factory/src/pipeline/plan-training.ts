@@ -4,16 +4,14 @@
 import os from 'node:os';
 import { openBackend } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
-import { smallestChange } from '#factory/plan/advise.ts';
 import { machineMemory } from '#factory/plan/budget.ts';
 import type { MemoryPlan } from '#factory/plan/memory.ts';
-import { reductions } from '#factory/plan/methods.ts';
 import type { EncodedDataset } from '#factory/records/encoded.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { parseBytes } from '#factory/records/quantities.ts';
+import { gigabytes, parseBytes } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { batchesOf, dataFacts } from './plan-data.ts';
-import { type MethodsInput, planChange } from './plan-methods.ts';
+import { changeThatFits, type MethodsInput } from './plan-methods.ts';
 import { planRun, roomFor, runFacts } from './plan-run.ts';
 
 export interface TrainingPlan {
@@ -55,25 +53,14 @@ export async function planTraining(
   const { savedLayers, trainedLayers, peakBytes } = memory;
   const kept = savedLayers === trainedLayers ? 'all' : savedLayers === 0 ? 'none' : `${savedLayers}`;
   note(
-    `planned peak ${gb(peakBytes)} of ${gb(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept`,
+    `planned peak ${gigabytes(peakBytes)} of ${gigabytes(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept`,
   );
   return { memory, residualBytes };
 }
 
-const gb = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
-
 function doesNotFit(input: MethodsInput, { peakBytes }: MemoryPlan, from: string): FactoryError {
-  const { args, budgetBytes } = input;
-  const list = reductions({
-    batch: args.per_device_train_batch_size,
-    accumulation: args.gradient_accumulation_steps,
-    cutoff: args.cutoff_len,
-    policy: args.residual_policy,
-    isLora: args.finetuning_type === 'lora',
-    bits: args.quantization_bit,
-    stream: args.stream_base,
-  });
-  const change = smallestChange(list, budgetBytes, (keys) => planChange(input, keys));
+  const { budgetBytes } = input;
+  const change = changeThatFits(input);
   const flags = change
     ? Object.entries(change.keys)
         .map(([key, value]) => `--${key} ${value}`)
@@ -81,10 +68,10 @@ function doesNotFit(input: MethodsInput, { peakBytes }: MemoryPlan, from: string
     : null;
   return new FactoryError({
     code: 'PLAN_DOES_NOT_FIT',
-    message: `this run would take ${gb(peakBytes)} at its largest batch, and ${gb(budgetBytes)} are ${from}`,
+    message: `this run would take ${gigabytes(peakBytes)} at its largest batch, and ${gigabytes(budgetBytes)} are ${from}`,
     remedy:
       change && flags
-        ? `Add ${flags} (${change.title}: ${gb(change.peakBytes)}), or --ignore_plan true to try anyway.`
+        ? `Add ${flags} (${change.title}: ${gigabytes(change.peakBytes)}), or --ignore_plan true to try anyway.`
         : 'Choose a smaller model, free memory, or add --ignore_plan true to try anyway.',
     details: { peakBytes, budgetBytes, change },
   });

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeVersion } from '@tunesmith/engine';
 import { writePeftAdapter } from '#factory/adapters/peft.ts';
+import { gigabytes } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
@@ -68,7 +69,7 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
     planned_memory_gb: run.plannedBytes / 1e9,
     peak_memory_gb: run.peakRssBytes / 1e9,
   };
-  note(`peak memory ${gb(run.peakRssBytes)}, planned ${gb(run.plannedBytes)}`);
+  note(`peak memory ${gigabytes(run.peakRssBytes)}, planned ${gigabytes(run.plannedBytes)}`);
   if (args.include_num_input_tokens_seen !== 'no') metrics.num_input_tokens_seen = state.tokensSeen;
   if (args.include_effective_tokens_per_second)
     metrics.effective_tokens_per_sec = state.tokensSeen / Math.max(state.seconds, 1e-9);
@@ -124,8 +125,6 @@ export async function writeInitialAdapter(opened: OpenedDecoder, args: TrainArgs
   const folders = pissaFolders(opened, args);
   if (folders) await writePeftAdapter(join(args.output_dir, 'pissa_init'), folders.pissa_init);
 }
-
-const gb = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
 
 /** Adds an event to trainer_log.jsonl where LLaMA-Factory would. */
 export function logEvent(dir: string, event: TrainEvent, state: RunState, settings: TrainSettings): void {

@@ -1,6 +1,8 @@
 // In: the keys that were given and those of the advised method. Out: a YAML file for `tunesmith train`, with the plan as
 // comments.
+
 import type { PlannedMethod } from '#factory/records/plan.ts';
+import { gigabytes } from '#factory/records/quantities.ts';
 
 export interface RecipeInput {
   method: PlannedMethod;
@@ -28,7 +30,7 @@ export function recipeText({ method, reason, given, model, cutoff, batch, budget
   };
   const notes = [
     `${method.title}: ${reason}.`,
-    `Planned peak: ${(method.peakBytes / 1e9).toFixed(2)} GB.`,
+    `Planned peak: ${gigabytes(method.peakBytes)}.`,
     ...(/[/\\]/.test(model) ? [] : ['Set model_name_or_path to a folder or a hub id of this shape.']),
     ...(given.dataset === undefined ? ['Set dataset to your own file.'] : []),
   ];

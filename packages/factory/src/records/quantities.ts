@@ -1,4 +1,4 @@
-// In: words such as `12GB` or `2h`. Out: bytes or seconds. Decimal units, as disks and card makers use them; GiB and MiB
+// In: words such as `12GB` or `2h`. Out: bytes or seconds, and bytes in words. Decimal units, as disks and card makers use them; GiB and MiB
 // where they are written.
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -24,6 +24,11 @@ export function parseBytes(text: string): number | null {
   if (!found || !unit) return null;
   const bytes = Number(found[1]) * unit;
   return bytes > 0 && Number.isFinite(bytes) ? bytes : null;
+}
+
+/** As `3.44 GB`. */
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 /** Seconds of `2h`, `90m`, `45 min`, `1h30m`, `30s`; null for anything else. */

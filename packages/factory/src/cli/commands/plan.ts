@@ -9,14 +9,19 @@ import { FactoryError } from '#factory/errors.ts';
 import { parseModelConfig } from '#factory/model/config.ts';
 import { classicRows } from '#factory/pipeline/plan-classic.ts';
 import { readDataFacts } from '#factory/pipeline/plan-data.ts';
-import { type MethodsInput, planChange, planMethod, planMethods } from '#factory/pipeline/plan-methods.ts';
+import {
+  changeThatFits,
+  type MethodsInput,
+  planMethod,
+  planMethods,
+} from '#factory/pipeline/plan-methods.ts';
 import { planModel } from '#factory/pipeline/plan-model.ts';
-import { advise, smallestChange } from '#factory/plan/advise.ts';
+import { advise } from '#factory/plan/advise.ts';
 import { gpuBytes, machineMemory } from '#factory/plan/budget.ts';
 import { KNOWN_SHAPES } from '#factory/plan/known-shapes.ts';
-import { METHODS, reductions } from '#factory/plan/methods.ts';
+import { METHODS } from '#factory/plan/methods.ts';
 import { recipeText } from '#factory/plan/recipe.ts';
-import { parseBytes, parseDuration } from '#factory/records/quantities.ts';
+import { gigabytes, parseBytes, parseDuration } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { probeMachine } from '#factory/train/probe.ts';
@@ -86,9 +91,7 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
   const methods = planMethods(input, OFFERED);
   const epochs = args.num_train_epochs;
   const advice = advise(methods, within === null ? null : within / epochs);
-  const change = advice
-    ? null
-    : smallestChange(reductionsOf(args), budget.bytes, (keys) => planChange(input, keys));
+  const change = advice ? null : changeThatFits(input);
 
   if (wish.recipe !== null && advice)
     await writeAtomic(
@@ -120,7 +123,7 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
       advice
         ? `Advised: ${advice.method.title}: ${advice.reason}.`
         : change
-          ? `Nothing fits as it is. The smallest change that does: ${change.title} (${(change.peakBytes / 1e9).toFixed(2)} GB): ${Object.entries(
+          ? `Nothing fits as it is. The smallest change that does: ${change.title} (${gigabytes(change.peakBytes)}): ${Object.entries(
               change.keys,
             )
               .map(([k, v]) => `--${k} ${v}`)
@@ -148,20 +151,8 @@ function smallerModel(input: MethodsInput): string {
     .filter(({ planned }) => planned.fits)
     .sort((a, b) => b.planned.diskBytes - a.planned.diskBytes)[0];
   return fitting
-    ? `Choose a smaller model: ${fitting.name} fits by QLoRA 4-bit with one row at a time (${(fitting.planned.peakBytes / 1e9).toFixed(2)} GB).`
+    ? `Choose a smaller model: ${fitting.name} fits by QLoRA 4-bit with one row at a time (${gigabytes(fitting.planned.peakBytes)}).`
     : 'No model of the list is small enough; give more memory.';
-}
-
-function reductionsOf(args: TrainArgs) {
-  return reductions({
-    batch: args.per_device_train_batch_size,
-    accumulation: args.gradient_accumulation_steps,
-    cutoff: args.cutoff_len,
-    policy: args.residual_policy,
-    isLora: args.finetuning_type === 'lora',
-    bits: args.quantization_bit,
-    stream: args.stream_base,
-  });
 }
 
 function budgetOf(args: TrainArgs, { gpu }: Wish): { bytes: number; from: string } {
