@@ -28,11 +28,9 @@ export function parseModelArgs(
   extra: readonly ArgKey[],
   deps: ArgDeps,
 ): ParsedTrainArgs & { options: Record<string, unknown> } {
-  const read = readArgs(words, deps, extra);
-  const derived = deriveArgs(read.values, read.given);
-  checkModelArgs(derived.args);
-  const options = Object.fromEntries(extra.map((key) => [key.name, read.values[key.name]]));
-  return { args: derived.args, notes: read.notes, given: read.given, options };
+  const parsed = parseWith(extra, words, deps);
+  checkModelArgs(parsed.args);
+  return parsed;
 }
 
 /** The same keys for a plan, which needs neither data nor an output folder; rules between keys are checked by training. */
@@ -41,9 +39,14 @@ export function parsePlanArgs(
   extra: readonly ArgKey[],
   deps: ArgDeps,
 ): ParsedTrainArgs & { options: Record<string, unknown> } {
-  const read = readArgs(words, deps, extra);
-  const derived = deriveArgs(read.values, read.given);
-  derived.args.model_name_or_path ??= '';
-  const options = Object.fromEntries(extra.map((key) => [key.name, read.values[key.name]]));
-  return { args: derived.args, notes: read.notes, given: read.given, options };
+  const parsed = parseWith(extra, words, deps);
+  parsed.args.model_name_or_path ??= '';
+  return parsed;
+}
+
+function parseWith(extra: readonly ArgKey[], words: readonly string[], deps: ArgDeps) {
+  const { values, given, notes } = readArgs(words, deps, extra);
+  const { args } = deriveArgs(values, given);
+  const options = Object.fromEntries(extra.map((key) => [key.name, values[key.name]]));
+  return { args, notes, given, options };
 }

@@ -92,6 +92,10 @@ export function generateJson(): string {
   return `${JSON.stringify({ keys: [...GENERATE_KEYS, ...answeringKeys()].map(asJson) })}\n`;
 }
 
+/** Keys of training that another command takes too, in the order of the table. */
+const namedKeys = (names: readonly string[]) =>
+  [...ARG_TABLE.values()].filter((key) => names.includes(key.name));
+
 const EXPAND_SHARED = [
   'model_name_or_path',
   'output_dir',
@@ -103,10 +107,7 @@ const EXPAND_SHARED = [
   'fp16',
 ];
 
-const expandKeys = () => [
-  ...EXPAND_KEYS,
-  ...[...ARG_TABLE.values()].filter((key) => EXPAND_SHARED.includes(key.name)),
-];
+const expandKeys = () => [...EXPAND_KEYS, ...namedKeys(EXPAND_SHARED)];
 
 export function expandPage(): string {
   return [
@@ -147,10 +148,7 @@ const PLAN_SHARED = [
   'seed',
 ];
 
-const planKeys = () => [
-  ...PLAN_KEYS,
-  ...[...ARG_TABLE.values()].filter((key) => PLAN_SHARED.includes(key.name)),
-];
+const planKeys = () => [...PLAN_KEYS, ...namedKeys(PLAN_SHARED)];
 
 export function planPage(): string {
   return [
