@@ -2,15 +2,8 @@
 // Performance"): Adam runs on a projection of the gradient only to learn how much each channel, or the whole matrix, is to
 // be scaled; the update is the gradient itself, scaled, with a limit on the growth of its norm (Fira, Chen et al. 2024).
 import type { MomentOptions } from './adamw.ts';
-import { applyUpdate, biasFactor, classicDirection, classicMoments } from './classic-adamw.ts';
-import {
-  project,
-  projectedShape,
-  projectedSide,
-  projectionOf,
-  projectionState,
-  refreshVectors,
-} from './galore.ts';
+import { applyUpdate, biasFactor, classicDirection } from './classic-adamw.ts';
+import { project, projectedSide, projectedState, projectionOf, refreshVectors } from './galore.ts';
 import { type MatrixProduct, norm, scaledGradient } from './matrix.ts';
 import { floats, type ParameterState, type UpdateRule, zeros } from './optimizer.ts';
 
@@ -40,14 +33,7 @@ export function apolloRule(
 ): UpdateRule {
   const { rank, interval, side, projection } = options;
   return {
-    makeState(shape) {
-      const way = projectedSide(side, shape);
-      return {
-        ...projectionState(way, shape, rank),
-        ...classicMoments(projectedShape(way, shape, rank)),
-        norm: zeros([1]),
-      };
-    },
+    makeState: (shape) => ({ ...projectedState(side, shape, rank), norm: zeros([1]) }),
     async step(parameter, state, { lr, weightDecay, step, gradScale }) {
       const gradient = scaledGradient(parameter, gradScale);
       if ((step - 1) % interval === 0) {

@@ -28,11 +28,7 @@ export function projectedSide(
 }
 
 /** The shape of a gradient [rows, columns] after projection to `rank`. */
-export function projectedShape(
-  side: 'left' | 'right' | 'full',
-  shape: readonly number[],
-  rank: number,
-): number[] {
+function projectedShape(side: 'left' | 'right' | 'full', shape: readonly number[], rank: number): number[] {
   const [rows, columns] = shape;
   const r = Math.min(rank, rows, columns);
   return { left: [r, columns], right: [rows, r], full: [r, r] }[side];
@@ -62,17 +58,16 @@ async function projectBack(
   return right ? product(onLeft, right) : onLeft;
 }
 
-/** Empty vectors of the sides that are projected, as a state. */
-export function projectionState(
-  side: 'left' | 'right' | 'full',
-  [rows, columns]: readonly number[],
-  rank: number,
-): ParameterState {
+/** Empty vectors of the sides that are projected, and moments of what is left, as a state. */
+export function projectedState(side: GaloreSide, shape: readonly number[], rank: number): ParameterState {
+  const way = projectedSide(side, shape);
+  const [rows, columns] = shape;
   const r = Math.min(rank, rows, columns);
-  const state: ParameterState = {};
-  if (side !== 'right') state.left = zeros([r, rows]);
-  if (side !== 'left') state.right = zeros([r, columns]);
-  return state;
+  return {
+    ...(way === 'right' ? {} : { left: zeros([r, rows]) }),
+    ...(way === 'left' ? {} : { right: zeros([r, columns]) }),
+    ...classicMoments(projectedShape(way, shape, rank)),
+  };
 }
 
 export function projectionOf(state: ParameterState): Projection {
@@ -99,13 +94,7 @@ export async function refreshVectors(
 export function galoreRule(options: GaloreOptions, product: MatrixProduct): UpdateRule {
   const { rank, interval, scale, side } = options;
   return {
-    makeState(shape) {
-      const way = projectedSide(side, shape);
-      return {
-        ...projectionState(way, shape, rank),
-        ...classicMoments(projectedShape(way, shape, rank)),
-      };
-    },
+    makeState: (shape) => projectedState(side, shape, rank),
     async step(parameter, state, { lr, weightDecay, step, gradScale }) {
       const gradient = scaledGradient(parameter, gradScale);
       if ((step - 1) % interval === 0) await refreshVectors(gradient, state, rank, product);
