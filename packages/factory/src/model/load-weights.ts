@@ -97,7 +97,7 @@ function finiteHalves(name: string, patterns: Uint16Array): Uint16Array {
   return patterns;
 }
 
-function notFinite(name: string, index: number, found: number): FactoryError {
+export function notFinite(name: string, index: number, found: number): FactoryError {
   return new FactoryError({
     code: 'MODEL_BAD_FILE',
     message: `tensor ${name}: element ${index} is ${found}, expected a finite number`,

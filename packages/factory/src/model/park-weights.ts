@@ -1,12 +1,11 @@
 // In: an opened checkpoint and how its frozen layers are to rest. Out: their matrices parked: quantised as they are read,
 // packed as they are in the file, or left on the disk. Biases, norms, embeddings and the output head are not parked.
-import { FactoryError } from '#factory/errors.ts';
 import type { PackedTensor, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
 import type { FourBitKind } from './bitsandbytes/codes.ts';
 import { dequantise8Bit, quantise8Bit } from './bitsandbytes/eight-bit.ts';
 import { dequantise4Bit, fourBitBytes, quantise4Bit, type ReadValues } from './bitsandbytes/four-bit.ts';
 import { bf16ToF16Checked, bf16ToF32, f16ToF32 } from './half.ts';
-import { toStored } from './load-weights.ts';
+import { notFinite, toStored } from './load-weights.ts';
 import type { ParkedWeight } from './parameter.ts';
 
 export type Quantisation = { bits: 4; kind: FourBitKind; nested: boolean } | { bits: 8 };
@@ -84,11 +83,7 @@ function finiteValues({ name, dtype, data }: WeightTensor): ReadValues {
     for (let i = 0; i < values.length; i++) spoilt += values[i] * 0;
     if (spoilt === 0) return values;
     const at = values.findIndex((v) => !Number.isFinite(v));
-    throw new FactoryError({
-      code: 'MODEL_BAD_FILE',
-      message: `tensor ${name}: element ${from + at} is ${values[at]}, expected a finite number`,
-      remedy: 'Download the checkpoint again, or choose one that was saved without NaN or infinity.',
-    });
+    throw notFinite(name, from + at, values[at]);
   };
 }
 

@@ -31,8 +31,9 @@ export async function openDecoder(
   use: 'train' | 'infer',
   note: (text: string) => void,
 ): Promise<OpenedDecoder> {
-  const embedding = expectedTensors(base.config).get('model.embed_tokens.weight') as number[];
-  const shapes = new Map([...expectedTensors(base.config), ['lm_head.weight', embedding]]);
+  const expected = expectedTensors(base.config);
+  const embedding = expected.get('model.embed_tokens.weight') as number[];
+  const shapes = new Map([...expected, ['lm_head.weight', embedding]]);
   const adapters = await openAdapters(args, base.config, shapes, use);
   const { merged, continued, lora, tensors } = adapters;
   if (use === 'train' && args.use_llama_pro) {
