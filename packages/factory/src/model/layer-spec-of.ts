@@ -141,3 +141,8 @@ export function scratchBytes(
   const scores = 9 * batch.rows * spec.heads * batch.width * batch.width;
   return 4 * (mlp + scores);
 }
+
+/** What is left for activations of the room that a micro batch shares with the scratch of one layer. */
+export function roomBesideScratch(room: number, spec: LayerSpec, batch: PackedBatch): number {
+  return room - scratchBytes(spec, batch);
+}

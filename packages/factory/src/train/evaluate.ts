@@ -61,15 +61,27 @@ export async function evaluationMetrics(
 ): Promise<Record<string, number>> {
   const begun = options.clock();
   const { loss, accuracy } = await evaluateRows(decoder, rows, options);
-  const seconds = (options.clock() - begun) / 1000;
+  const values = { loss, ...(accuracy === null ? {} : { accuracy }) };
+  return setMetrics(name, values, {
+    rows: rows.length,
+    batchSize: options.batchSize,
+    seconds: (options.clock() - begun) / 1000,
+  });
+}
+
+/** Values of one evaluation set and its times, under Hugging Face's names. */
+export function setMetrics(
+  name: string,
+  values: Readonly<Record<string, number>>,
+  { rows, batchSize, seconds }: { rows: number; batchSize: number; seconds: number },
+): Record<string, number> {
   const perSecond = (count: number) => count / Math.max(seconds, 1e-9);
-  const values: Record<string, number> = {
-    loss,
-    ...(accuracy === null ? {} : { accuracy }),
+  const all = {
+    ...values,
     runtime: seconds,
-    samples_per_second: perSecond(rows.length),
-    steps_per_second: perSecond(Math.ceil(rows.length / options.batchSize)),
+    samples_per_second: perSecond(rows),
+    steps_per_second: perSecond(Math.ceil(rows / batchSize)),
   };
   const prefix = name ? `eval_${name}_` : 'eval_';
-  return Object.fromEntries(Object.entries(values).map(([metric, value]) => [prefix + metric, value]));
+  return Object.fromEntries(Object.entries(all).map(([metric, value]) => [prefix + metric, value]));
 }

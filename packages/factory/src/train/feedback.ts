@@ -2,7 +2,7 @@
 // (Ethayarajh et al. 2024) as in LLaMA-Factory: the KL term is the mean over a micro batch, clamped at 0, without gradient.
 import { invariant } from '#factory/errors.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
-import { type Metrics, type Objective, sigmoid, sumOf } from './objective.ts';
+import { addMetrics, type Metrics, NEGLIGIBLE, type Objective, sigmoid, sumOf } from './objective.ts';
 
 export interface FeedbackRow {
   answer: EncodedExample;
@@ -21,8 +21,6 @@ export interface FeedbackSettings {
   ftx: number;
 }
 
-const NEGLIGIBLE = 1e-6;
-
 export function feedbackObjective(settings: FeedbackSettings): Objective<FeedbackRow> {
   const { beta, desirableWeight, undesirableWeight } = settings;
   return {
@@ -38,11 +36,8 @@ export function feedbackObjective(settings: FeedbackSettings): Objective<Feedbac
       const drift = readings.map(({ aside }, i) => sumOf(aside[0]) - references[i].mismatched);
       const kl = Math.max(0, sumOf(drift) / rows.length);
       const metrics: Metrics = { kl: { sum: kl, weight: 1 } };
-      const note = (name: string, value: number) => {
-        metrics[name] ??= { sum: 0, weight: 0 };
-        metrics[name].sum += value;
-        metrics[name].weight++;
-      };
+      const note = (name: string, value: number) =>
+        addMetrics(metrics, { [name]: { sum: value, weight: 1 } });
       const desirable = rows.filter((row) => row.isDesirable).length;
       // LLaMA-Factory's scale: the mean over desirable answers, divided by their number once more, times all rows.
       const ftx = settings.ftx > NEGLIGIBLE ? (settings.ftx * rows.length ** 2) / desirable ** 2 : 0;

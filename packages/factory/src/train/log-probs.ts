@@ -16,10 +16,7 @@ export async function readLogProbs(
   const batch = packBatch(sequences);
   const h = await decoder.forward(batch, adapter);
   const { nll } = await decoder.head.evaluate(h, batch.targets, false);
-  return splitLabels(
-    batch,
-    nll.map((value) => -value),
-  );
+  return splitLabels(batch, negated(nll));
 }
 
 /** Values of label tokens, end to end, by sequence. */
@@ -55,3 +52,5 @@ export function valueHeadOf({ valueHead }: Decoder): ValueHead {
     remedy: 'Give a model or an adapter that was trained with stage rm and has a value_head.safetensors.',
   });
 }
+
+export const negated = (values: Float64Array) => values.map((value) => -value);

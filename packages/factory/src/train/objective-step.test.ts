@@ -52,6 +52,22 @@ describe('objectiveTask', () => {
     },
   );
 
+  test('activations get the room that a supervised step gives them', async () => {
+    const decoder = await tinyDecoder(backend, { lora: { targets: ['all'], dropout: 0 } });
+    const rooms: number[] = [];
+    const forward = decoder.forwardTraining.bind(decoder);
+    decoder.forwardTraining = (batch, own) => {
+      rooms.push(own.residualBytes);
+      return forward(batch, own);
+    };
+    const micro = [tinyRows([9, 3, 12])];
+    const limited = { ...options, residualBytes: 2e5 };
+    await trainStep(decoder, micro, limited);
+    await objectiveTask(likelihood).step(decoder, micro, limited, {});
+    expect(rooms[0]).toBeLessThan(2e5);
+    expect(rooms[1]).toBe(rooms[0]);
+  });
+
   test('a DPO step has the gradient of its loss, however the pairs are cut', async () => {
     const decoder = await tinyDecoder(backend, { lora: { targets: ['all'], dropout: 0 } });
     const sequences = tinyRows([9, 7, 12, 5, 6, 6], 'pairs');

@@ -2,8 +2,10 @@
 // metrics, or the metrics of an evaluation. One forward pass serves the readings and the gradient: what the objective makes
 // of the log-probabilities are the weights of one cross-entropy backward pass.
 import type { Decoder } from '#factory/model/decoder.ts';
+import { roomBesideScratch } from '#factory/model/layer-spec-of.ts';
 import { countLabels, type PackedBatch, packBatch } from '#factory/model/packed-batch.ts';
-import { lastTokens, readLogProbs, splitLabels, valueHeadOf } from './log-probs.ts';
+import { setMetrics } from './evaluate.ts';
+import { lastTokens, negated, readLogProbs, splitLabels, valueHeadOf } from './log-probs.ts';
 import {
   addMetrics,
   type Judgement,
@@ -50,16 +52,8 @@ export function objectiveTask<Row>(objective: Objective<Row>): TrainTask<Row> {
         addMetrics(metrics, judged.metrics);
         onProgress?.(Math.min(at + batchSize, rows.length), rows.length);
       }
-      const seconds = Math.max((clock() - begun) / 1000, 1e-9);
-      const values = {
-        loss: size > 0 ? sum / size : Number.NaN,
-        ...meansOf(metrics),
-        runtime: seconds,
-        samples_per_second: rows.length / seconds,
-        steps_per_second: Math.ceil(rows.length / batchSize) / seconds,
-      };
-      const prefix = name ? `eval_${name}_` : 'eval_';
-      return Object.fromEntries(Object.entries(values).map(([metric, value]) => [prefix + metric, value]));
+      const values = { loss: size > 0 ? sum / size : Number.NaN, ...meansOf(metrics) };
+      return setMetrics(name, values, { rows: rows.length, batchSize, seconds: (clock() - begun) / 1000 });
     },
   };
 }
@@ -98,7 +92,10 @@ class MicroBatch<Row> {
   async differentiate(total: number, options: StepOptions): Promise<Judgement> {
     const decoder = this.#decoder;
     const aside = await this.#readAside();
-    const { h, tape } = await decoder.forwardTraining(this.#batch, options);
+    const { h, tape } = await decoder.forwardTraining(this.#batch, {
+      ...options,
+      residualBytes: roomBesideScratch(options.residualBytes, decoder.layers[0].spec, this.#batch),
+    });
     try {
       const dh = new Float32Array(h.length);
       let judgement: Judgement;
@@ -160,5 +157,3 @@ class MicroBatch<Row> {
     return weights;
   }
 }
-
-const negated = (values: Float64Array) => values.map((value) => -value);

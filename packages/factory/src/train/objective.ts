@@ -2,6 +2,9 @@
 // scores) become a loss and its gradient. Models, batches and optimisers are not here.
 import type { EncodedExample } from '#factory/records/encoded.ts';
 
+/** As LLaMA-Factory: weights of additional terms that are smaller are taken for none. */
+export const NEGLIGIBLE = 1e-6;
+
 /** Means to be logged: sum and weight by name, so that micro batches and steps can be added up. */
 export type Metrics = Record<string, { sum: number; weight: number }>;
 

@@ -3,7 +3,15 @@
 import { invariant } from '#factory/errors.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { PreferenceLoss } from '#factory/records/train-args.ts';
-import { type Memory, type Metrics, type Objective, type Reading, sumOf } from './objective.ts';
+import {
+  addMetrics,
+  type Memory,
+  type Metrics,
+  NEGLIGIBLE,
+  type Objective,
+  type Reading,
+  sumOf,
+} from './objective.ts';
 import {
   AVERAGED,
   bcoLoss,
@@ -28,9 +36,6 @@ export interface PreferenceSettings extends LossOptions {
   /** Weight of the tokens beyond the shorter answer's length (LD-DPO), or null for 1. */
   ldAlpha: number | null;
 }
-
-/** As LLaMA-Factory: smaller weights are taken for none. */
-const NEGLIGIBLE = 1e-6;
 
 export function preferenceObjective(settings: PreferenceSettings): Objective<PreferenceRow> {
   const { loss: kind, beta, ftx, bcoWeight } = settings;
@@ -64,11 +69,8 @@ export function preferenceObjective(settings: PreferenceSettings): Objective<Pre
       const pairs = rows.map((row, i) => pairOf(row, readings[i]));
       const delta = usesBco ? runningMean(memory, meanReward(pairs)) : 0;
       const metrics: Metrics = {};
-      const note = (name: string, value: number) => {
-        metrics[name] ??= { sum: 0, weight: 0 };
-        metrics[name].sum += value;
-        metrics[name].weight++;
-      };
+      const note = (name: string, value: number) =>
+        addMetrics(metrics, { [name]: { sum: value, weight: 1 } });
       let sum = 0;
       const gradients = pairs.map(({ policy, reference, rewards, common }, i) => {
         let { loss, chosen, rejected } = pairLoss(kind, policy, reference, settings);

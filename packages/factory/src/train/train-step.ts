@@ -3,7 +3,7 @@
 // Losses of a token other than cross-entropy are in token-losses.ts.
 
 import type { Decoder } from '#factory/model/decoder.ts';
-import { scratchBytes } from '#factory/model/layer-spec-of.ts';
+import { roomBesideScratch } from '#factory/model/layer-spec-of.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import type { Metrics } from './objective.ts';
@@ -43,7 +43,7 @@ export async function trainStep(
     if (batch.targets.length === 0) continue;
     const differentiate = await tokenLoss(decoder, batch);
     const { h, tape } = await decoder.forwardTraining(batch, {
-      residualBytes: residualBytes - scratchBytes(decoder.layers[0].spec, batch),
+      residualBytes: roomBesideScratch(residualBytes, decoder.layers[0].spec, batch),
       dropoutKey: `${dropoutKey}/${i}`,
       noiseAlpha,
     });
