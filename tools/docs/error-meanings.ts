@@ -137,6 +137,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'A file of business metrics cannot be loaded, or exports no function.',
     'Correct the file; the guide of metrics has an example.',
   ],
+  EVAL_BAD_FOLDER: [
+    'A folder is no finished evaluation, or a file in it is damaged.',
+    'Name a folder that `tunesmith eval` wrote, or run the evaluation again.',
+  ],
   EVAL_UNAVAILABLE: [
     'A metric needs a part that this installation lacks.',
     'Remove the metric, or install the part.',

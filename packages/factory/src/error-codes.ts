@@ -71,6 +71,7 @@ export const ERROR_CODES = {
   EVAL_UNKNOWN_METRIC: user,
   EVAL_UNAVAILABLE: environment,
   EVAL_BAD_METRIC_FILE: user,
+  EVAL_BAD_FOLDER: user,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,
