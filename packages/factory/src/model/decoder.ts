@@ -11,13 +11,12 @@ import {
   layerParameters,
   layerTraining,
   loraParameters,
-  type MaskKind,
   type ParameterGroup,
   type ResidualPolicy,
   type Tensor,
 } from '@tunesmith/engine';
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { causalMask, partMask } from './attention-mask.ts';
+import { type BatchInputs, batchInputs, maskKindOf, maskOf, releaseInputs } from './batch-inputs.ts';
 import { addUniformNoise, dropoutMask } from './dropout.ts';
 import { embedRows } from './half-rows.ts';
 import {
@@ -34,7 +33,7 @@ import { type LayerTensors, LayerWeights } from './layer-weights.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
-import { layerRopes, type RopeConfig, ropeTables } from './rope.ts';
+import { layerRopes, type RopeConfig } from './rope.ts';
 import type { ValueHead } from './value-head.ts';
 import { WeightNorms } from './weight-norms.ts';
 
@@ -71,16 +70,10 @@ interface TapeEntry {
   policy: ResidualPolicy;
 }
 
-interface Shared {
-  feeds: Record<string, Tensor>;
-  masks: Map<number | null, Tensor>;
-  ropes: Map<RopeConfig, { cos: Tensor; sin: Tensor }>;
-}
-
 /** What a forward pass leaves for the backward pass. Released by `backward`, or by `release`. */
 export interface Tape {
   entries: TapeEntry[];
-  shared: Shared;
+  shared: BatchInputs;
   batch: PackedBatch;
   top: Tensor;
   dropoutKey: string;
@@ -218,46 +211,13 @@ export class Decoder {
   async #training(i: number, policy: ResidualPolicy, batch: PackedBatch) {
     const { spec } = this.layers[i];
     const gradients = this.#gradientsOf(i);
-    const masks = masksOf(batch);
+    const masks = maskKindOf(batch);
     const key = JSON.stringify([spec, gradients, policy, masks]);
     const split = () => layerTraining(spec, gradients, policy, masks);
     return {
       forward: await this.#compile(`forward ${key}`, () => split().forward),
       backward: await this.#compile(`backward ${key}`, () => split().backward),
     };
-  }
-
-  #shared(batch: PackedBatch): Shared {
-    const { backend } = this;
-    const n = batch.ids.length;
-    const ropes: Shared['ropes'] = new Map();
-    for (const rope of new Set(this.#ropes)) {
-      const { cos, sin } = ropeTables(rope, batch.positions, { sequenceLength: batch.width });
-      const dims = [n, 1, rope.rotaryDim / 2];
-      ropes.set(rope, { cos: backend.tensor('f32', dims, cos), sin: backend.tensor('f32', dims, sin) });
-    }
-    const masks = new Map<number | null, Tensor>();
-    for (const { window } of this.layers) {
-      // A window that no row reaches is no window.
-      const effective = window !== null && window < batch.width ? window : null;
-      if (!masks.has(effective)) masks.set(effective, this.#mask(batch, effective));
-    }
-    return {
-      feeds: {
-        slot_of: backend.tensor('i32', [batch.rows, batch.width], batch.slotOf),
-        real: backend.tensor('f32', [batch.rows, batch.width], batch.real),
-        place: backend.tensor('i32', [n], batch.place),
-      },
-      masks,
-      ropes,
-    };
-  }
-
-  /** [T, T] for all rows, or [B, 1, 1, T, T] where rows of the grid hold several parts. */
-  #mask({ rows, width, partStart }: PackedBatch, window: number | null): Tensor {
-    return partStart
-      ? this.backend.tensor('f32', [rows, 1, 1, width, width], partMask({ rows, width, partStart }, window))
-      : this.backend.tensor('f32', [width, width], causalMask(width, window));
   }
 
   /** All feeds but the base tensors; `own` are for one run only. */
@@ -268,7 +228,7 @@ export class Decoder {
   ): { all: Record<string, Tensor>; own: Tensor[] } {
     const { feeds, window, rope } = this.layers[i];
     const { shared, batch } = tape;
-    const mask = shared.masks.get(window !== null && window < batch.width ? window : null) as Tensor;
+    const mask = maskOf(shared, window, batch);
     const all: Record<string, Tensor> = { ...feeds, ...shared.feeds, ...shared.ropes.get(rope), mask };
     const own: Tensor[] = [];
     for (const [name, { lora, inFeatures }] of Object.entries(spec.projections)) {
@@ -349,12 +309,12 @@ export class Decoder {
    * the base model that speaks: the reference of preference losses.
    */
   async forward(batch: PackedBatch, adapter: 'on' | 'off' = 'on'): Promise<Float32Array> {
-    const tape = { shared: this.#shared(batch), batch, dropoutKey: '' };
+    const tape = { shared: batchInputs(this.backend, batch, this.layers), batch, dropoutKey: '' };
     let x = this.#embedBatch(batch);
     for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape, adapter);
     const h = await this.normed(x, batch.labelIndex);
     x.dispose();
-    releaseShared(tape.shared);
+    releaseInputs(tape.shared);
     return h;
   }
 
@@ -366,7 +326,7 @@ export class Decoder {
   ): Promise<Tensor> {
     const { spec } = this.layers[i];
     const plain = this.plainSpec(spec, adapter);
-    const masks = masksOf(tape.batch);
+    const masks = maskKindOf(tape.batch);
     const key = `plain ${JSON.stringify([plain, masks])}`;
     const run = await this.#compile(key, () => layerForward(plain, masks));
     const { all } = this.#layerFeeds(i, plain, tape);
@@ -404,7 +364,7 @@ export class Decoder {
     batch: PackedBatch,
     options: { residualBytes: number; dropoutKey: string; noiseAlpha?: number },
   ): Promise<{ h: Float32Array; tape: Tape }> {
-    const shared = this.#shared(batch);
+    const shared = batchInputs(this.backend, batch, this.layers);
     const embedded = this.#embedded(batch.ids);
     const { hiddenSize } = this.config;
     const noise = (options.noiseAlpha ?? 0) / Math.sqrt(batch.longest * hiddenSize);
@@ -530,13 +490,6 @@ export class Decoder {
     tape.top.dispose();
     for (const { x, residuals } of tape.entries.splice(0))
       for (const t of [x, ...Object.values(residuals)]) t.dispose();
-    releaseShared(tape.shared);
+    releaseInputs(tape.shared);
   }
 }
-
-function releaseShared({ feeds, masks, ropes }: Shared): void {
-  const tables = [...ropes.values()].flatMap(({ cos, sin }) => [cos, sin]);
-  for (const t of [...Object.values(feeds), ...masks.values(), ...tables]) t.dispose();
-}
-
-const masksOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');
