@@ -27,6 +27,32 @@ export function partMask(
   return mask;
 }
 
+/**
+ * [rows, width, width] of token trees: a query sees itself and what is before it on its path. Parents come before their
+ * children; `depth` is the position on the path, by which a window counts.
+ */
+export function treeMask(
+  { rows, width, parent, depth }: { rows: number; width: number; parent: Int32Array; depth: Int32Array },
+  window: number | null,
+): Float32Array {
+  const mask = new Float32Array(rows * width * width).fill(MASKED);
+  for (let row = 0; row < rows; row++) {
+    for (let t = 0; t < width; t++) {
+      const slot = row * width + t;
+      const own = slot * width;
+      const before = parent[slot];
+      if (before >= 0) {
+        const from = (row * width + before) * width;
+        mask.copyWithin(own, from, from + before + 1);
+      }
+      mask[own + t] = 0;
+      if (window === null) continue;
+      for (let s = 0; s < t; s++) if (depth[row * width + s] <= depth[slot] - window) mask[own + s] = MASKED;
+    }
+  }
+  return mask;
+}
+
 export interface CachedSlots {
   /** Cache slots already written, for every row. */
   past: number;

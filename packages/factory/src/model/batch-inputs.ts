@@ -1,7 +1,7 @@
 // In: a packed batch and the windows and ropes of a decoder's layers. Out: what all of its layers are fed alike: where rows
 // stand in the grid, attention masks, rope tables. Weights and hidden rows are not here.
 import type { Backend, MaskKind, Tensor } from '@tunesmith/engine';
-import { causalMask, partMask } from './attention-mask.ts';
+import { causalMask, partMask, treeMask } from './attention-mask.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { type RopeConfig, ropeTables } from './rope.ts';
 
@@ -24,7 +24,9 @@ export function batchInputs(
     const reached = reachedWindow(window, batch);
     if (!masks.has(reached)) masks.set(reached, maskTensor(backend, batch, reached));
     if (ropes.has(rope)) continue;
-    const { cos, sin } = ropeTables(rope, batch.positions, { sequenceLength: batch.width });
+    const { cos, sin } = ropeTables(rope, batch.positions, {
+      sequenceLength: batch.parent ? batch.longest : batch.width,
+    });
     const dims = [n, 1, rope.rotaryDim / 2];
     ropes.set(rope, { cos: backend.tensor('f32', dims, cos), sin: backend.tensor('f32', dims, sin) });
   }
@@ -48,18 +50,22 @@ export function maskOf({ masks }: BatchInputs, window: number | null, batch: Pac
   return masks.get(reachedWindow(window, batch)) as Tensor;
 }
 
-export const maskKindOf = ({ partStart }: PackedBatch): MaskKind => (partStart ? 'per_row' : 'shared');
+export const maskKindOf = ({ partStart, parent }: PackedBatch): MaskKind =>
+  partStart || parent ? 'per_row' : 'shared';
 
-/** [T, T] for all rows, or [B, 1, 1, T, T] where rows of the grid hold several parts. */
-function maskTensor(
-  backend: Backend,
-  { rows, width, partStart }: PackedBatch,
-  window: number | null,
-): Tensor {
-  return partStart
-    ? backend.tensor('f32', [rows, 1, 1, width, width], partMask({ rows, width, partStart }, window))
-    : backend.tensor('f32', [width, width], causalMask(width, window));
+/** [T, T] for all rows, or [B, 1, 1, T, T] where rows of the grid hold several parts or trees. */
+function maskTensor(backend: Backend, batch: PackedBatch, window: number | null): Tensor {
+  const { rows, width, partStart, parent } = batch;
+  if (!partStart && !parent) return backend.tensor('f32', [width, width], causalMask(width, window));
+  const mask = parent
+    ? treeMask({ rows, width, parent, depth: depthOf(batch) }, window)
+    : partMask({ rows, width, partStart: partStart as Int32Array }, window);
+  return backend.tensor('f32', [rows, 1, 1, width, width], mask);
 }
+
+/** [rows * width] the position of what stands in a slot. */
+const depthOf = ({ slotOf, real, positions }: PackedBatch) =>
+  slotOf.map((n, slot) => (real[slot] ? positions[n] : 0));
 
 export function releaseInputs({ feeds, masks, ropes }: BatchInputs): void {
   const tables = [...ropes.values()].flatMap(({ cos, sin }) => [cos, sin]);

@@ -149,6 +149,21 @@ export class OutputHead {
   }
 
   /**
+   * [M] log-probability of each target after the hidden row `rowOf[i]` of h [rows, hidden]: rows that several targets share
+   * go through the matrix once.
+   */
+  async logProbs(h: Float32Array, rowOf: Int32Array, targets: Int32Array): Promise<Float64Array> {
+    const rows = h.length / this.#hidden;
+    const lse = new Float64Array(rows);
+    for (let at = 0; at < rows; at += MAX_ROWS) {
+      const end = Math.min(at + MAX_ROWS, rows);
+      lse.set(await this.#normaliser(h.subarray(at * this.#hidden, end * this.#hidden), end - at), at);
+    }
+    const { value } = this.#labelLogits(h, targets, rowOf);
+    return value.map((logit, i) => logit - lse[rowOf[i]]);
+  }
+
+  /**
    * Losses, and d(sum of weights * nll) / dh written to `dh`; the matrix's own gradient is added to its parameter when it
    * is trained. weights [M], or a function that gives them once all losses are known.
    */
@@ -302,15 +317,20 @@ export class OutputHead {
     }
   }
 
-  /** The logit of each row's target, and what the cap multiplies its gradient by (1 without a cap). */
-  #labelLogits(h: Float32Array, targets: Int32Array): { value: Float64Array; slope: Float64Array } {
+  /** The logit of each target by its hidden row, and what the cap multiplies its gradient by (1 without a cap). */
+  #labelLogits(
+    h: Float32Array,
+    targets: Int32Array,
+    rowOf?: Int32Array,
+  ): { value: Float64Array; slope: Float64Array } {
     const row = new Float32Array(this.#hidden);
     const value = new Float64Array(targets.length);
     const slope = new Float64Array(targets.length).fill(1);
     for (let i = 0; i < targets.length; i++) {
       decodeRow(this.#weight, targets[i], row);
+      const from = (rowOf?.[i] ?? i) * this.#hidden;
       let logit = 0;
-      for (let j = 0; j < this.#hidden; j++) logit += h[i * this.#hidden + j] * row[j];
+      for (let j = 0; j < this.#hidden; j++) logit += h[from + j] * row[j];
       value[i] = logit;
       if (this.#cap === null) continue;
       const t = Math.tanh(logit / this.#cap);

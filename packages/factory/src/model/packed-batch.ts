@@ -6,7 +6,7 @@ export interface PackedBatch {
   /** Rows of the grid, and their width: the length of the longest row, or of the longest part of a packed row. */
   rows: number;
   width: number;
-  /** Tokens of the longest example, whatever parts it has. */
+  /** Tokens of the longest example, whatever parts it has; of a tree, of its longest path. */
   longest: number;
   /** [N] token ids of all rows, end to end. */
   ids: Int32Array;
@@ -20,6 +20,8 @@ export interface PackedBatch {
   place: Int32Array;
   /** [rows * width] where the part of each slot begins in its grid row; null when no grid row holds two parts. */
   partStart: Int32Array | null;
+  /** [rows * width] in a batch of token trees: the slot in the same grid row that each slot comes after, -1 for none. */
+  parent?: Int32Array;
   /** [M] packed positions whose next token is a label, ascending. */
   labelIndex: Int32Array;
   /** [M] those next tokens. */

@@ -1,8 +1,7 @@
 // In: model, adapter and template arguments. Out: a generator of answers, or a scorer of given labels.
 import { FactoryError } from '#factory/errors.ts';
 import { generateTokens } from '#factory/model/generate.ts';
-import { packBatch } from '#factory/model/packed-batch.ts';
-import { IGNORE_INDEX } from '#factory/records/encoded.ts';
+import { planTrees, scoreTrees } from '#factory/model/token-tree.ts';
 import type { Message } from '#factory/records/message.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
@@ -117,39 +116,31 @@ export async function openScorer(args: TrainArgs, env: Env): Promise<Scorer> {
   const template = templateOf(args, base);
   return {
     async scoreLabels(rows, labels, onProgress) {
-      const candidates = rows.flatMap(({ messages }, row) =>
-        labels.map((label, column) => {
-          const prompt = promptOf(messages, template);
-          const turns: Message[] = [
-            { role: 'user', content: '' },
-            { role: 'assistant', content: label },
-          ];
-          const { answer } = template.encodeOneTurn(turns, '', '');
-          return { row, column, ids: [...prompt, ...answer], from: prompt.length };
-        }),
-      );
-      // Neighbours of like length share a batch.
-      candidates.sort((a, b) => a.ids.length - b.ids.length);
-      const scores = rows.map(() => new Float64Array(labels.length));
-      const size = args.per_device_eval_batch_size;
-      for (let at = 0; at < candidates.length; at += size) {
-        const part = candidates.slice(at, at + size);
-        const batch = packBatch(
-          part.map(({ ids, from }) => ({
-            inputIds: Int32Array.from(ids),
-            labels: Int32Array.from(ids, (id, i) => (i < from ? IGNORE_INDEX : id)),
-          })),
-        );
-        const { nll } = await decoder.head.evaluate(await decoder.forward(batch), batch.targets, false);
-        part.forEach(({ row, column }, i) => {
-          for (let j = batch.labelStart[i]; j < batch.labelStart[i + 1]; j++) scores[row][column] -= nll[j];
-        });
-        onProgress?.(Math.min(at + size, candidates.length), candidates.length);
+      const questions = rows.map(({ messages }) => ({
+        prompt: promptOf(messages, template),
+        continuations: labels.map((label) => answerIds(label, template)),
+      }));
+      const scores: Float64Array[] = [];
+      let done = 0;
+      for (const batch of planTrees(questions)) {
+        for (const [row, parts] of await scoreTrees(decoder, questions, batch))
+          scores[row] = Float64Array.from(parts, (logProbs) => logProbs.reduce((sum, one) => sum + one, 0));
+        done += batch.flat().length;
+        onProgress?.(done, rows.length);
       }
       return scores;
     },
     close,
   };
+}
+
+/** An assistant's turn as the template ends it. */
+function answerIds(text: string, template: ReturnType<typeof templateOf>): number[] {
+  const turns: Message[] = [
+    { role: 'user', content: '' },
+    { role: 'assistant', content: text },
+  ];
+  return template.encodeOneTurn(turns, '', '').answer;
 }
 
 function promptOf(messages: readonly ChatTurn[], template: ReturnType<typeof templateOf>): number[] {
