@@ -91,4 +91,5 @@ export const PRIVATE_PACKAGES: Record<string, readonly string[]> = {
   'onnxruntime-common': ['packages/engine/src/run/'],
   '@huggingface/tokenizers': ['packages/factory/src/tokens/'],
   '@resvg/resvg-js': ['packages/factory/src/store/'],
+  '@duckdb/node-api': ['packages/factory/src/store/'],
 };

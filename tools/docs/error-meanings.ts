@@ -54,6 +54,17 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'More rows were dropped than `max_dropped_fraction` allows.',
     'Mend the rows, or raise `max_dropped_fraction`.',
   ],
+  DATA_BAD_RECIPE: [
+    'A cleaning recipe names steps or options that do not exist, or is no YAML.',
+    'Correct the places that the message names.',
+  ],
+  DATA_RUN_EXISTS: [
+    'The output folder holds a cleaning run of other files or of another recipe.',
+    'Choose another folder, or delete that one.',
+  ],
+  DATA_NO_RUN: ['The folder holds no cleaning run.', 'Give the `output_dir` of `tunesmith data clean`.'],
+  DATA_UNKNOWN_ROW: ['No row of the run has that id or place.', 'Take the id from the report or the export.'],
+  DATA_INTERRUPTED: ['The cleaning run was stopped before its end.', 'Give the same command again.'],
   TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],
   TOKENS_BAD_TOKENIZER: [
     'tokenizer.json or its config cannot be used.',

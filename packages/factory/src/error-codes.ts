@@ -28,6 +28,11 @@ export const ERROR_CODES = {
   DATA_UNSUPPORTED_FORMAT: user,
   DATA_NO_ROWS: user,
   DATA_TOO_MANY_DROPPED: gate,
+  DATA_BAD_RECIPE: user,
+  DATA_RUN_EXISTS: user,
+  DATA_NO_RUN: user,
+  DATA_UNKNOWN_ROW: user,
+  DATA_INTERRUPTED: environment,
   // tokens
   TOKENS_NO_TOKENIZER: user,
   TOKENS_BAD_TOKENIZER: user,

@@ -3,7 +3,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
 /** Commands with a page of their own. */
-const PAGES = ['train', 'generate', 'plan', 'expand'];
+const PAGES = ['train', 'generate', 'plan', 'expand', 'data'];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
@@ -26,6 +26,10 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
   if (topic === 'train') return json ? pages.trainJson() : pages.trainPage();
   if (topic === 'generate') return json ? pages.generateJson() : pages.generatePage();
   if (topic === 'plan') return json ? pages.planJson() : pages.planPage();
+  if (topic === 'data') {
+    const own = await import('../data/help-page.ts');
+    return json ? own.dataJson() : own.dataPage();
+  }
   if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
   return pages.keyPage(topic, json);
 }

@@ -1,0 +1,24 @@
+// In: the words after `tunesmith data`. Out: one of its actions run.
+import { suggest } from '#factory/arguments/suggest.ts';
+import { FactoryError } from '#factory/errors.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { DATA_ACTIONS, type DataActionName } from '../data/actions.ts';
+
+const LOAD: Record<DataActionName, () => Promise<Command>> = {
+  clean: async () => (await import('../data/clean.ts')).clean,
+};
+
+export async function data(context: CommandContext): Promise<number> {
+  const [action = '', ...words] = context.words;
+  if (!Object.hasOwn(LOAD, action)) {
+    const names = Object.keys(DATA_ACTIONS);
+    const meant = suggest(action, names);
+    throw new FactoryError({
+      code: 'CLI_USAGE',
+      message: `expected one of ${names.join(', ')} after data, found ${JSON.stringify(action)}${meant === null ? '' : `; did you mean ${meant}?`}`,
+      remedy: meant === null ? 'Run "tunesmith help data".' : `Write "tunesmith data ${meant}".`,
+    });
+  }
+  const run = await LOAD[action as DataActionName]();
+  return run({ ...context, words });
+}
