@@ -11,8 +11,14 @@ export {
   type MaskKind,
 } from './nn/decoder-layer.ts';
 export { doraNorms, doraProjections, doraSquares } from './nn/dora.ts';
+export { type ExpertSpec, expertForward, expertTraining } from './nn/expert.ts';
 export { headBest, headFused, headLogits, headNorm, headSum, headTrained } from './nn/head.ts';
-export { type LayerSpec, layerParameters, loraParameters } from './nn/layer-spec.ts';
+export {
+  type LayerSpec,
+  layerParameters,
+  loraParameters,
+  projectionParameters,
+} from './nn/layer-spec.ts';
 export { sgemmGraph } from './nn/sgemm.ts';
 export { adafactorRule } from './optim/adafactor.ts';
 export { adamMiniRule } from './optim/adam-mini.ts';

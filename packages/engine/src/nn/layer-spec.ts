@@ -47,11 +47,22 @@ export interface LayerSpec {
   ropeInterleaved: boolean;
   /** Of the gated MLP: down(activation(gate x) * up x). */
   activation: 'silu' | 'gelu_tanh';
+  /** With experts in place of the MLP: the graph then ends at their router, and experts are graphs of their own (expert.ts). */
+  router?: RouterSpec | null;
   /**
    * By module name, in the order of use: q_proj, k_proj, v_proj (or qkv_proj, their rows one after the other) and o_proj
-   * below `self_attn`; gate_proj, up_proj (or gate_up_proj) and down_proj below `mlp`.
+   * below `self_attn`; gate_proj, up_proj (or gate_up_proj) and down_proj below `mlp`,
+   * or the router.
    */
   projections: Readonly<Record<string, ProjectionSpec>>;
+}
+
+export interface RouterSpec {
+  /** Its projection, hidden -> one logit per expert. */
+  name: string;
+  /** Experts that a token goes to, and their intermediate size. */
+  active: number;
+  width: number;
 }
 
 /** Names of the layer's own parameters (not of LoRA), with their shapes. */
@@ -60,10 +71,7 @@ export function layerParameters(spec: LayerSpec): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   for (const norm of [beforeAttention, beforeMlp, afterAttention, afterMlp])
     if (norm) shapes.set(`${norm}.weight`, [spec.hidden]);
-  for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(spec.projections)) {
-    shapes.set(`${name}.weight`, [outFeatures, inFeatures]);
-    if (bias) shapes.set(`${name}.bias`, [outFeatures]);
-  }
+  for (const [name, shape] of projectionParameters(spec)) shapes.set(name, shape);
   if (spec.qkNorm) {
     shapes.set('self_attn.q_norm.weight', [spec.headDim]);
     shapes.set('self_attn.k_norm.weight', [spec.headDim]);
@@ -71,8 +79,18 @@ export function layerParameters(spec: LayerSpec): Map<string, number[]> {
   return shapes;
 }
 
+/** Weights and biases of projections, with their shapes. */
+export function projectionParameters(spec: Pick<LayerSpec, 'projections'>): Map<string, number[]> {
+  const shapes = new Map<string, number[]>();
+  for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(spec.projections)) {
+    shapes.set(`${name}.weight`, [outFeatures, inFeatures]);
+    if (bias) shapes.set(`${name}.bias`, [outFeatures]);
+  }
+  return shapes;
+}
+
 /** Names of the layer's LoRA parameters, with their shapes. */
-export function loraParameters(spec: LayerSpec): Map<string, number[]> {
+export function loraParameters(spec: Pick<LayerSpec, 'projections'>): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   for (const [name, { inFeatures, outFeatures, lora }] of Object.entries(spec.projections)) {
     if (!lora) continue;

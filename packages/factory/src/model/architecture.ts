@@ -7,16 +7,20 @@ import { gemma3 } from './architectures/gemma3.ts';
 import { glm, glm4 } from './architectures/glm.ts';
 import { llama } from './architectures/llama.ts';
 import { mistral } from './architectures/mistral.ts';
+import { mixtral } from './architectures/mixtral.ts';
 import { phi3 } from './architectures/phi3.ts';
 import { qwen2 } from './architectures/qwen2.ts';
 import { qwen3 } from './architectures/qwen3.ts';
+import { qwen3Moe } from './architectures/qwen3-moe.ts';
 import type { ConfigFields } from './config-fields.ts';
 
 const ARCHITECTURES: Record<Architecture, ArchitectureSpec> = {
   llama,
   mistral,
+  mixtral,
   qwen2,
   qwen3,
+  qwen3_moe: qwen3Moe,
   gemma2,
   gemma3,
   phi3,

@@ -8,9 +8,7 @@ import {
   type LayerGradients,
   type LayerSpec,
   layerForward,
-  layerParameters,
   layerTraining,
-  loraParameters,
   type ParameterGroup,
   type ResidualPolicy,
   type Tensor,
@@ -18,22 +16,16 @@ import {
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { type BatchInputs, batchInputs, maskKindOf, maskOf, releaseInputs } from './batch-inputs.ts';
 import { addUniformNoise, dropoutMask } from './dropout.ts';
+import { Experts, type ExpertTape, expertTapeBytes, releaseExperts, trainedOf } from './experts.ts';
 import { embedRows } from './half-rows.ts';
-import {
-  type InitialPair,
-  isLargeBatch,
-  type LoraOptions,
-  layerName,
-  layerSpecOf,
-  layerTensors,
-  residualBytes,
-  withoutDropout,
-} from './layer-spec-of.ts';
-import { type LayerTensors, LayerWeights } from './layer-weights.ts';
+import { isLargeBatch, type LoraOptions, residualBytes, withoutDropout } from './layer-spec-of.ts';
+import { LayerWeights } from './layer-weights.ts';
+import { type Layer, makeLayer } from './make-layer.ts';
 import { OutputHead } from './output-head.ts';
 import type { PackedBatch } from './packed-batch.ts';
 import { makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { layerRopes, type RopeConfig } from './rope.ts';
+import { balanceLoss, type Route } from './routing.ts';
 import type { ValueHead } from './value-head.ts';
 import { WeightNorms } from './weight-norms.ts';
 
@@ -53,21 +45,12 @@ export interface DecoderOptions {
   valueHead?: ValueHead | null;
 }
 
-interface Layer {
-  spec: LayerSpec;
-  /** Trained parameters, which stay at the backend whatever the base does. Base tensors come from LayerWeights. */
-  feeds: Record<string, Tensor>;
-  /** Own trained parameters by their name in the layer. */
-  parameters: Map<string, Parameter>;
-  window: number | null;
-  rope: RopeConfig;
-}
-
 interface TapeEntry {
   layer: number;
   x: Tensor;
   residuals: Record<string, Tensor>;
   policy: ResidualPolicy;
+  experts: ExpertTape | null;
 }
 
 /** What a forward pass leaves for the backward pass. Released by `backward`, or by `release`. */
@@ -77,6 +60,8 @@ export interface Tape {
   batch: PackedBatch;
   top: Tensor;
   dropoutKey: string;
+  /** The loss that keeps experts evenly used, times its weight; its derivative as in routing.ts. */
+  balance: { loss: number; slope: Float32Array } | null;
 }
 
 export class Decoder {
@@ -102,6 +87,8 @@ export class Decoder {
   readonly #executables = new Map<string, Promise<Executable>>();
   readonly #norms: WeightNorms;
   readonly #changesBase: boolean;
+  readonly #experts: Experts | null;
+  readonly #indexOf: ReadonlyMap<Parameter, number>;
 
   constructor(options: DecoderOptions) {
     const { backend, config, weights, parked = new Map(), readsAhead, lora, trained } = options;
@@ -122,17 +109,25 @@ export class Decoder {
     };
     this.#embedding = weights.get('model.embed_tokens.weight') as StoredWeight;
     this.#trainedEmbedding = own('model.embed_tokens.weight');
-    const base: LayerTensors[] = [];
-    this.layers = Array.from({ length: config.layers }, (_, i) => {
-      const dtypeOf = (name: string) => (weights.get(name) ?? (parked.get(name) as ParkedWeight)).dtype;
-      const spec = layerSpecOf(config, i, dtypeOf, lora);
-      base.push(layerTensors(i, spec, { weights, parked }));
-      return this.#makeLayer(i, spec, lora, own, parameters);
-    });
+    const from = { weights, parked, lora, own, all: parameters };
+    const made = this.#ropes.map((rope, i) => makeLayer(config, i, rope, from));
+    this.layers = made.map(({ layer }) => layer);
+    const base = made.map((m) => m.base);
     this.#layerWeights = new LayerWeights(backend, base, readsAhead ? 2 : 1);
     this.#norms = new WeightNorms(this.layers, async (key, make, i, feeds) =>
       this.runLayer(await this.#compile(key, make), i, i, feeds),
     );
+    this.#experts = config.experts
+      ? new Experts({
+          backend,
+          config: { ...config, experts: config.experts },
+          layers: this.layers,
+          base: made.map((m) => m.expertBase),
+          readsAhead: readsAhead ?? false,
+          dropout: this.#dropout,
+          compile: (key, make) => this.#compile(key, make),
+        })
+      : null;
     const norm = weights.get('model.norm.weight') as StoredWeight;
     this.#trainedNorm = own('model.norm.weight');
     const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
@@ -142,43 +137,24 @@ export class Decoder {
     if (valueHead) parameters.push(valueHead.weight, valueHead.bias);
     this.parameters = parameters;
     // Embeddings are looked up on the host, and the head cuts its matrix into slices itself.
-    const fed = this.layers.flatMap((l) => [...l.parameters.values()]);
+    const parts = this.layers.flatMap((layer) => [layer, ...layer.experts]);
+    const fed = parts.flatMap((part) => [...part.parameters.values()]);
     if (this.#trainedNorm) fed.push(this.#trainedNorm);
     const arrayOf = (p: Parameter, data: Float32Array) => ({ dims: p.shape, data });
     this.#group = backend.parameters(fed.map((p) => arrayOf(p, p.value)));
     this.#sums = backend.accumulator(parameters.map((p) => arrayOf(p, p.gradient)));
-    const tensorOf = (p: Parameter) => this.#group.tensors[fed.indexOf(p)];
-    for (const layer of this.layers)
-      for (const [name, parameter] of layer.parameters) layer.feeds[name] = tensorOf(parameter);
+    this.#indexOf = new Map(parameters.map((p, index) => [p, index]));
+    const places = new Map(fed.map((p, place) => [p, place]));
+    const tensorOf = (p: Parameter) => this.#group.tensors[places.get(p) as number];
+    for (const { feeds, parameters: trainedHere } of parts)
+      for (const [name, parameter] of trainedHere) feeds[name] = tensorOf(parameter);
     this.#norm = this.#trainedNorm
       ? tensorOf(this.#trainedNorm)
       : backend.tensor('f32', norm.shape, norm.data);
-    const first = this.layers.findIndex((l) => l.parameters.size > 0);
+    const first = this.layers.findIndex((layer) =>
+      [layer, ...layer.experts].some((part) => part.parameters.size > 0),
+    );
     this.#firstTrained = this.#trainedEmbedding ? 0 : first < 0 ? config.layers : first;
-  }
-
-  #makeLayer(
-    i: number,
-    spec: LayerSpec,
-    lora: LoraOptions | null,
-    own: (name: string) => Parameter | null,
-    all: Parameter[],
-  ): Layer {
-    const parameters = new Map<string, Parameter>();
-    for (const name of layerParameters(spec).keys()) {
-      const parameter = own(layerName(i, name));
-      if (parameter) parameters.set(name, parameter);
-    }
-    for (const [name, shape] of loraParameters(spec)) {
-      const [, module, part] = /^(.*)\.lora_(A|B|magnitude_vector)/.exec(name) as RegExpExecArray;
-      const pair = lora?.modules.get(layerName(i, module)) as InitialPair;
-      const values = part === 'A' ? pair.a : part === 'B' ? pair.b : pair.magnitude;
-      const parameter = makeParameter(layerName(i, name), shape, values ?? new Float32Array(shape[0]));
-      parameters.set(name, parameter);
-      all.push(parameter);
-    }
-    const window = this.config.slidingWindow[i] ?? null;
-    return { spec, feeds: {}, parameters, window, rope: this.#ropes[i] };
   }
 
   /** To be called whenever values of parameters were written: a device then takes them anew. */
@@ -199,12 +175,9 @@ export class Decoder {
 
   /** Layers above this one need a gradient by their input. */
   #gradientsOf(i: number): LayerGradients {
-    const { parameters } = this.layers[i];
-    const names = [...parameters.keys()];
-    const isLora = names.length > 0 && names.every((n) => n.includes('.lora_'));
     return {
       input: i > this.#firstTrained || this.#trainedEmbedding !== null,
-      parameters: isLora ? 'lora' : names.length > 0 ? names : 'none',
+      parameters: trainedOf(this.layers[i].parameters),
     };
   }
 
@@ -311,7 +284,7 @@ export class Decoder {
   async forward(batch: PackedBatch, adapter: 'on' | 'off' = 'on'): Promise<Float32Array> {
     const tape = { shared: batchInputs(this.backend, batch, this.layers), batch, dropoutKey: '' };
     let x = this.#embedBatch(batch);
-    for (let i = 0; i < this.layers.length; i++) x = await this.#plainLayer(i, x, tape, adapter);
+    for (let i = 0; i < this.layers.length; i++) ({ y: x } = await this.#plainLayer(i, x, tape, adapter));
     const h = await this.normed(x, batch.labelIndex);
     x.dispose();
     releaseInputs(tape.shared);
@@ -323,7 +296,7 @@ export class Decoder {
     x: Tensor,
     tape: Pick<Tape, 'shared' | 'batch' | 'dropoutKey'>,
     adapter: 'on' | 'off' = 'on',
-  ): Promise<Tensor> {
+  ): Promise<{ y: Tensor; route: Route | null }> {
     const { spec } = this.layers[i];
     const plain = this.plainSpec(spec, adapter);
     const masks = maskKindOf(tape.batch);
@@ -331,9 +304,20 @@ export class Decoder {
     const run = await this.#compile(key, () => layerForward(plain, masks));
     const { all } = this.#layerFeeds(i, plain, tape);
     const norms = adapter === 'on' ? await this.weightNorms(i) : {};
-    const { y } = await this.runLayer(run, i, (i + 1) % this.layers.length, { ...all, ...norms, x });
+    const out = await this.runLayer(run, i, (i + 1) % this.layers.length, { ...all, ...norms, x });
     x.dispose();
-    return y;
+    if (!plain.router) return { y: out.y, route: null };
+    return this.withExperts(i, out, adapter);
+  }
+
+  /** The output of layer `i`, of sizes `dims`, from what its graph gave to the router. */
+  withExperts(
+    i: number,
+    { middle, hidden, logits }: Record<string, Tensor>,
+    adapter: 'on' | 'off' = 'on',
+    dims?: readonly number[],
+  ): Promise<{ y: Tensor; route: Route }> {
+    return (this.#experts as Experts).forward(i, { middle, hidden, logits }, { adapter, dims });
   }
 
   async #headNorm() {
@@ -362,7 +346,7 @@ export class Decoder {
    */
   async forwardTraining(
     batch: PackedBatch,
-    options: { residualBytes: number; dropoutKey: string; noiseAlpha?: number },
+    options: { residualBytes: number; dropoutKey: string; noiseAlpha?: number; balanceWeight?: number },
   ): Promise<{ h: Float32Array; tape: Tape }> {
     const shared = batchInputs(this.backend, batch, this.layers);
     const embedded = this.#embedded(batch.ids);
@@ -370,7 +354,8 @@ export class Decoder {
     const noise = (options.noiseAlpha ?? 0) / Math.sqrt(batch.longest * hiddenSize);
     if (noise > 0) addUniformNoise(`${options.dropoutKey}/neftune`, embedded, noise);
     let x = this.backend.tensor('f32', [batch.ids.length, hiddenSize], embedded);
-    const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey };
+    const tape: Tape = { entries: [], shared, batch, top: x, dropoutKey: options.dropoutKey, balance: null };
+    const routes: Route[] = [];
     // What smaller batches left.
     await this.#shrinkLarge(batch, this.head, ...(await Promise.all(this.#executables.values())));
     let left = options.residualBytes;
@@ -378,7 +363,9 @@ export class Decoder {
     try {
       for (let i = 0; i < this.layers.length; i++) {
         if (i < this.#firstTrained) {
-          x = await this.#plainLayer(i, x, tape);
+          const below = await this.#plainLayer(i, x, tape);
+          if (below.route) routes.push(below.route);
+          x = below.y;
           tape.top = x;
           continue;
         }
@@ -391,20 +378,40 @@ export class Decoder {
         const next = i + 1 < this.layers.length ? i + 1 : null;
         const { all, own } = this.#layerFeeds(i, this.layers[i].spec, tape);
         const norms = await this.weightNorms(i);
-        const { y, ...residuals } = await this.runLayer(forward, i, next, { ...all, ...norms, x });
+        const out = await this.runLayer(forward, i, next, { ...all, ...norms, x });
         for (const t of own) t.dispose();
-        left -= x.byteLength;
+        const { y, residuals, experts } = await this.#finished(i, out, policy, tape);
+        if (experts) routes.push(experts.route);
+        left -= x.byteLength + (experts ? expertTapeBytes(experts) : 0);
         for (const t of Object.values(residuals)) left -= t.byteLength;
-        tape.entries.push({ layer: i, x, residuals, policy });
+        tape.entries.push({ layer: i, x, residuals, policy, experts });
         x = y;
         tape.top = x;
       }
       if (before) await this.#shrinkLarge(batch, before);
+      const { balanceWeight = 0 } = options;
+      if (balanceWeight > 0 && this.config.experts) {
+        const { loss, slope } = balanceLoss(routes, this.config.experts);
+        tape.balance = { loss: balanceWeight * loss, slope: slope.map((d) => balanceWeight * d) };
+      }
       return { h: await this.normed(x, batch.labelIndex), tape };
     } catch (error) {
       this.release(tape);
       throw error;
     }
+  }
+
+  /** What is left of a layer in training after its graph has run: the experts, where it has some. */
+  async #finished(i: number, out: Record<string, Tensor>, policy: ResidualPolicy, tape: Tape) {
+    if (!this.#experts || !this.layers[i].spec.router) {
+      const { y, ...residuals } = out;
+      return { y, residuals, experts: null };
+    }
+    const { middle, hidden, logits, ...residuals } = out;
+    const given = { middle, hidden, logits };
+    const { y, tape: experts } = await this.#experts.forwardTraining(i, given, policy, tape.dropoutKey);
+    await this.#shrinkLarge(tape.batch, this.#experts);
+    return { y, residuals, experts };
   }
 
   /**
@@ -423,21 +430,26 @@ export class Decoder {
       const feeds = { x: tape.top, index, 'norm.weight': this.#norm, d_h: dhRows };
       const fromHead = await backward.run(feeds);
       await this.#collect(fromHead, new Map([['norm.weight', this.#trainedNorm]]));
-      let dy = fromHead.d_x;
+      let dy: Tensor | null = fromHead.d_x;
       tape.top.dispose();
       let before: Executable | null = null;
-      for (let entry = tape.entries.pop(); entry; entry = tape.entries.pop()) {
-        const { layer, x, residuals, policy } = entry;
+      for (let entry = tape.entries.pop(); entry && dy; entry = tape.entries.pop()) {
+        const { layer, x, residuals, policy, experts } = entry;
+        const outputs = await this.#beforeExperts(layer, experts, dy, tape);
+        if (trainedOf(this.layers[layer].parameters) === 'none' && !this.#gradientsOf(layer).input) {
+          for (const t of [...Object.values(outputs), x, ...Object.values(residuals)]) t.dispose();
+          dy = null;
+          break;
+        }
         const run: Executable = (await this.#training(layer, policy, batch)).backward;
         if (before && before !== run) await this.#shrinkLarge(batch, before);
         before = run;
         const { all, own } = this.#layerFeeds(layer, this.layers[layer].spec, tape);
-        const feeds = { ...all, ...(await this.weightNorms(layer)), ...residuals, x, d_y: dy };
+        const feeds = { ...all, ...(await this.weightNorms(layer)), ...residuals, x, ...outputs };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
-        for (const t of [dy, x, ...Object.values(residuals), ...own]) t.dispose();
+        for (const t of [...Object.values(outputs), x, ...Object.values(residuals), ...own]) t.dispose();
         await this.#collect(out, this.layers[layer].parameters);
-        dy = out.d_x;
-        if (!dy) break;
+        dy = out.d_x ?? null;
       }
       if (before) await this.#shrinkLarge(batch, before);
       if (this.#trainedEmbedding && dy)
@@ -450,6 +462,22 @@ export class Decoder {
     } finally {
       this.release(tape);
     }
+  }
+
+  /** Cotangents of what the graph of a layer gave, from that of the layer's output. */
+  async #beforeExperts(
+    i: number,
+    experts: ExpertTape | null,
+    dy: Tensor,
+    { balance, batch }: Tape,
+  ): Promise<Record<string, Tensor>> {
+    if (!experts || !this.#experts) return { d_y: dy };
+    const slope = balance?.slope ?? null;
+    const collect = (out: Record<string, Tensor>, own: ReadonlyMap<string, Parameter>) =>
+      this.#collect(out, own);
+    const given = await this.#experts.backward(i, experts, dy, slope, collect);
+    await this.#shrinkLarge(batch, this.#experts);
+    return { d_middle: dy, ...given };
   }
 
   /** Adds what `backward` held to the gradients of the parameters. */
@@ -465,7 +493,7 @@ export class Decoder {
     for (const [name, parameter] of parameters) {
       const gradient = out[`d_${name}`];
       if (!gradient || !parameter) continue;
-      await this.#sums.add(this.parameters.indexOf(parameter), gradient);
+      await this.#sums.add(this.#indexOf.get(parameter) as number, gradient);
     }
   }
 
@@ -488,8 +516,10 @@ export class Decoder {
   /** Frees what a forward pass kept. Safe to call twice. */
   release(tape: Tape): void {
     tape.top.dispose();
-    for (const { x, residuals } of tape.entries.splice(0))
+    for (const { x, residuals, experts } of tape.entries.splice(0)) {
       for (const t of [x, ...Object.values(residuals)]) t.dispose();
+      if (experts) releaseExperts(experts);
+    }
     releaseInputs(tape.shared);
   }
 }

@@ -1,7 +1,7 @@
 // In: a ModelConfig. Out: the names and shapes that its checkpoint must have, in Hugging Face's layout.
 // It looks at no file.
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { attentionModules, type LinearModule, mlpModules } from './layer-modules.ts';
+import { attentionModules, expertModules, type LinearModule, mlpModules } from './layer-modules.ts';
 
 /** Shapes are [out, in] for linear layers, as PyTorch stores them. A tied head has no tensor of its own. */
 export function expectedTensors(config: ModelConfig): Map<string, number[]> {
@@ -22,7 +22,8 @@ export function expectedTensors(config: ModelConfig): Map<string, number[]> {
     if (config.qkNorm) for (const name of ['self_attn.q_norm', 'self_attn.k_norm']) norm(name, headDim);
     norm(norms.afterAttention);
     norm(norms.beforeMlp);
-    mlpModules(config).forEach(linear);
+    mlpModules(config, i).forEach(linear);
+    for (const expert of expertModules(config, i)) Object.values(expert).forEach(linear);
     norm(norms.afterMlp);
   }
   tensors.set('model.norm.weight', [hiddenSize]);

@@ -142,7 +142,8 @@ export class CachedDecoder {
     cache.k = appended(cache.k, past * slot, newK);
     cache.v = appended(cache.v, past * slot, newV);
     for (const t of [out.new_k, out.new_v, ...Object.values(own)]) t.dispose();
-    return out.y;
+    if (!plain.router) return out.y;
+    return (await this.#decoder.withExperts(i, out, 'on', [rows, fresh, config.hiddenSize])).y;
   }
 }
 

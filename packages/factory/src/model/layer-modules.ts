@@ -29,8 +29,12 @@ export function attentionModules(config: ModelConfig): LinearModule[] {
   ];
 }
 
-/** Of the gated MLP, in the order of use. */
-export function mlpModules(config: ModelConfig): LinearModule[] {
+/** Of the gated MLP of layer `i`, in the order of use; with experts their router. */
+export function mlpModules(config: ModelConfig, i: number): LinearModule[] {
+  if (config.experts?.layers[i]) {
+    const { names, count } = config.experts;
+    return [{ name: names.router, outFeatures: count, inFeatures: config.hiddenSize, bias: false }];
+  }
   const { hiddenSize, intermediateSize, mlpBias: bias } = config;
   const from = (name: string, outFeatures: number): LinearModule => ({
     name: `mlp.${name}`,
@@ -45,3 +49,24 @@ export function mlpModules(config: ModelConfig): LinearModule[] {
     { name: 'mlp.down_proj', outFeatures: hiddenSize, inFeatures: intermediateSize, bias },
   ];
 }
+
+/** Of each expert of layer `i`: gate, up and down. None where the layer has no experts. */
+export function expertModules(
+  { experts, hiddenSize }: Pick<ModelConfig, 'experts' | 'hiddenSize'>,
+  i: number,
+): Record<'gate' | 'up' | 'down', LinearModule>[] {
+  if (!experts?.layers[i]) return [];
+  const { names, count, width } = experts;
+  return Array.from({ length: count }, (_, e) => {
+    const below = (name: string) => `${names.prefix}.${e}.${name}`;
+    const into = { outFeatures: width, inFeatures: hiddenSize, bias: false };
+    return {
+      gate: { name: below(names.gate), ...into },
+      up: { name: below(names.up), ...into },
+      down: { name: below(names.down), outFeatures: hiddenSize, inFeatures: width, bias: false },
+    };
+  });
+}
+
+/** Whether a tensor is the weight of a router, which stays as it is when experts are quantised. */
+export const isRouter = (tensor: string) => /\.(mlp|block_sparse_moe)\.gate\.weight$/.test(tensor);

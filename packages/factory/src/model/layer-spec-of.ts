@@ -1,11 +1,9 @@
 // In: a config, which adapters a layer has, and how its weights rest. Out: the layer as the engine knows it, its base tensors
 // apart, and the size of what its graphs hold. Nothing runs here.
-import { doraProjections, type LayerSpec, layerParameters } from '@tunesmith/engine';
+import { doraProjections, type ExpertSpec, type LayerSpec } from '@tunesmith/engine';
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { attentionModules, mlpModules } from './layer-modules.ts';
-import type { LayerTensors } from './layer-weights.ts';
+import { attentionModules, expertModules, type LinearModule, mlpModules } from './layer-modules.ts';
 import type { PackedBatch } from './packed-batch.ts';
-import type { ParkedWeight, StoredWeight } from './parameter.ts';
 
 export interface LoraOptions {
   rank: number;
@@ -26,26 +24,8 @@ export interface InitialPair {
   magnitude?: Float32Array;
 }
 
-interface BaseTensors {
-  weights: ReadonlyMap<string, StoredWeight>;
-  parked: ReadonlyMap<string, ParkedWeight>;
-}
-
 /** Hugging Face's name of a layer's tensor or module. */
 export const layerName = (i: number, name: string) => `model.layers.${i}.${name}`;
-
-export function layerTensors(i: number, spec: LayerSpec, { weights, parked }: BaseTensors): LayerTensors {
-  const own: { resident: Map<string, StoredWeight>; parked: Map<string, ParkedWeight> } = {
-    resident: new Map(),
-    parked: new Map(),
-  };
-  for (const name of layerParameters(spec).keys()) {
-    const asleep = parked.get(layerName(i, name));
-    if (asleep) own.parked.set(name, asleep);
-    else own.resident.set(name, weights.get(layerName(i, name)) as StoredWeight);
-  }
-  return own;
-}
 
 type LoraSettings = Omit<LoraOptions, 'modules'>;
 
@@ -63,17 +43,18 @@ export function layerSpecOf(
   config: ModelConfig,
   i: number,
   dtypeOf: (name: string) => 'f32' | 'f16',
-  lora: (LoraSettings & { modules: { has(module: string): boolean } }) | null,
+  lora: SomeLora,
 ): LayerSpec {
-  const projections: Record<string, LayerSpec['projections'][string]> = {};
-  for (const { name, ...sizes } of [...attentionModules(config), ...mlpModules(config)]) {
-    const adapted = lora?.modules.has(layerName(i, name));
-    projections[name] = {
-      ...sizes,
-      dtype: dtypeOf(layerName(i, `${name}.weight`)),
-      lora: lora && adapted ? loraSpecOf(lora) : null,
-    };
-  }
+  const projections = Object.fromEntries(
+    [...attentionModules(config), ...mlpModules(config, i)].map((module) => [
+      module.name,
+      projectionOf(i, module, dtypeOf, lora),
+    ]),
+  );
+  const { experts } = config;
+  const router = experts?.layers[i]
+    ? { name: experts.names.router, active: experts.active, width: experts.width }
+    : null;
   return {
     hidden: config.hiddenSize,
     heads: config.heads,
@@ -88,8 +69,45 @@ export function layerSpecOf(
     rotaryDim: config.rotaryDim,
     ropeInterleaved: config.ropeInterleaved,
     activation: config.activation,
+    ...(router ? { router } : {}),
     projections,
   };
+}
+
+type SomeLora = (LoraSettings & { modules: { has(module: string): boolean } }) | null;
+
+function projectionOf(
+  i: number,
+  { name, ...sizes }: LinearModule,
+  dtypeOf: (name: string) => 'f32' | 'f16',
+  lora: SomeLora,
+): LayerSpec['projections'][string] {
+  const isAdapted = lora?.modules.has(layerName(i, name));
+  return {
+    ...sizes,
+    dtype: dtypeOf(layerName(i, `${name}.weight`)),
+    lora: lora && isAdapted ? loraSpecOf(lora) : null,
+  };
+}
+
+/** The experts of layer `i`, and what the checkpoint calls their projections. */
+export function expertSpecsOf(
+  config: ModelConfig,
+  i: number,
+  dtypeOf: (name: string) => 'f32' | 'f16',
+  lora: SomeLora,
+): { spec: ExpertSpec; names: Record<string, string> }[] {
+  return expertModules(config, i).map((modules) => {
+    const each = Object.entries(modules);
+    return {
+      spec: {
+        hidden: config.hiddenSize,
+        activation: config.activation,
+        projections: Object.fromEntries(each.map(([key, m]) => [key, projectionOf(i, m, dtypeOf, lora)])),
+      },
+      names: Object.fromEntries(each.map(([key, { name }]) => [key, name])),
+    };
+  });
 }
 
 export function withoutDropout(
@@ -112,9 +130,13 @@ export const smallBatchTokens = (spec: LayerSpec) => Math.ceil(SHRINK_BYTES / re
 /** Whether the scratch of a graph is given back before another graph runs. */
 export const isLargeBatch = (spec: LayerSpec, tokens: number) => residualBytes(spec, tokens) >= SHRINK_BYTES;
 
+/** Rows of the gated MLP times its width, per token: those of all experts that a token goes to. */
+const innerWidth = ({ router, projections }: LayerSpec) =>
+  router ? router.active * router.width : projections['mlp.down_proj'].inFeatures;
+
 /**
  * What a layer keeps per packed token under `save`: q, k, v, attention output, middle residual, gate, up; x; what its norms
- * after the blocks take in; and with DoRA what its magnitudes multiply.
+ * after the blocks take in; with DoRA what its magnitudes multiply; with experts what they take in.
  */
 export function residualBytes(spec: LayerSpec, tokens: number): number {
   const { heads, kvHeads, headDim, hidden, projections, norms } = spec;
@@ -123,7 +145,8 @@ export function residualBytes(spec: LayerSpec, tokens: number): number {
   const floats =
     (2 * heads + 2 * kvHeads) * headDim +
     2 * hidden +
-    2 * projections['mlp.down_proj'].inFeatures +
+    2 * innerWidth(spec) +
+    (spec.router ? hidden : 0) +
     normed +
     decomposed;
   return floats * 4 * tokens;
@@ -137,7 +160,7 @@ export function scratchBytes(
   spec: LayerSpec,
   batch: Pick<PackedBatch, 'rows' | 'width'> & { ids: { length: number } },
 ): number {
-  const mlp = 10 * batch.ids.length * spec.projections['mlp.down_proj'].inFeatures;
+  const mlp = 10 * batch.ids.length * innerWidth(spec);
   const scores = 9 * batch.rows * spec.heads * batch.width * batch.width;
   return 4 * (mlp + scores);
 }

@@ -1,10 +1,12 @@
 // In: an opened checkpoint and how its frozen layers are to rest. Out: their matrices parked: quantised as they are read,
-// packed as they are in the file, or left on the disk. Biases, norms, embeddings and the output head are not parked.
+// packed as they are in the file, or left on the disk. Biases, norms, routers, embeddings and the output
+// head are not parked.
 import type { PackedTensor, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
 import type { FourBitKind } from './bitsandbytes/codes.ts';
 import { dequantise8Bit, quantise8Bit } from './bitsandbytes/eight-bit.ts';
 import { dequantise4Bit, fourBitBytes, quantise4Bit, type ReadValues } from './bitsandbytes/four-bit.ts';
 import { bf16ToF16Checked, bf16ToF32, f16ToF32 } from './half.ts';
+import { isRouter } from './layer-modules.ts';
 import { notFinite, toStored } from './load-weights.ts';
 import type { ParkedWeight } from './parameter.ts';
 
@@ -29,7 +31,8 @@ export async function parkWeights(
   if (!options.quantisation && !options.stream && !source.readPacked) return parked;
   for (const name of names) {
     const shape = source.tensors.get(name)?.shape ?? [];
-    if (!name.startsWith('model.layers.') || shape.length !== 2 || options.isTrained(name)) continue;
+    if (!name.startsWith('model.layers.') || shape.length !== 2 || isRouter(name) || options.isTrained(name))
+      continue;
     const { quantisation } = options;
     const packed = await source.readPacked?.(name);
     if (packed) parked.set(name, unpackedWhenDue(packed));

@@ -17,6 +17,7 @@ import {
 import type { BatchSize, LayerFacts, StepFacts, WeightFacts } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import { isRouter } from './layer-modules.ts';
 import { isLargeBatch, layerSpecOf, residualBytes, scratchBytes, smallBatchTokens } from './layer-spec-of.ts';
 import { MAX_ROWS, sliceRanges } from './output-head.ts';
 import { makeParameter, type Parameter } from './parameter.ts';
@@ -90,6 +91,7 @@ const isParked = (
   (bits !== null || stream || packedBytes !== null) &&
   name.startsWith('model.layers.') &&
   shape.length === 2 &&
+  !isRouter(name) &&
   !tensors.has(name);
 
 /** How a base tensor is fed to a layer. */

@@ -65,11 +65,13 @@ function wholeModules(
 }
 
 /**
- * `all`: every linear module but the output head. One regular expression: the modules whose whole path it matches. Otherwise
+ * `all`: every linear module but the output head and routers. One regular expression: the modules whose whole path it matches. Otherwise
  * modules whose path is, or ends in, one of the names.
  */
 function loraModules(names: readonly string[], targets: readonly string[]): string[] {
-  const modules = names.flatMap((n) => (/_proj\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : []));
+  const modules = names.flatMap((n) =>
+    /(_proj|\.w[123])\.weight$/.test(n) ? [n.replace(/\.weight$/, '')] : [],
+  );
   if (targets.length === 1 && targets[0] === 'all') return modules;
   if (targets.length === 1 && !/^[\w.]+$/.test(targets[0])) {
     const matched = modules.filter((m) => expression(targets[0]).test(m));

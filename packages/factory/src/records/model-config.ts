@@ -3,8 +3,10 @@
 export type Architecture =
   | 'llama'
   | 'mistral'
+  | 'mixtral'
   | 'qwen2'
   | 'qwen3'
+  | 'qwen3_moe'
   | 'gemma2'
   | 'gemma3'
   | 'phi3'
@@ -54,6 +56,21 @@ export interface LayerNorms {
   afterMlp: string | null;
 }
 
+/** Experts in place of the MLP of some layers. */
+export interface ExpertsConfig {
+  count: number;
+  /** Experts that a token goes to. */
+  active: number;
+  /** Intermediate size of one expert. */
+  width: number;
+  /** The weights of a token's experts add up to one. */
+  normalised: boolean;
+  /** Whether layer i has experts. */
+  layers: boolean[];
+  /** Names of modules below `model.layers.N.`; projections below `<prefix>.<expert>.` */
+  names: { router: string; prefix: string; gate: string; up: string; down: string };
+}
+
 export interface ModelConfig {
   architecture: Architecture;
   vocabSize: number;
@@ -85,6 +102,7 @@ export interface ModelConfig {
   /** q, k and v in one matrix `qkv_proj`; gate and up in one matrix `gate_up_proj`. */
   fusedQkv: boolean;
   fusedGateUp: boolean;
+  experts: ExpertsConfig | null;
   activation: 'silu' | 'gelu_tanh';
   /** RMS norm on each head of q and k before rope. */
   qkNorm: boolean;

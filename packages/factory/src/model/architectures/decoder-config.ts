@@ -2,6 +2,7 @@
 // The keys that architectures share are read here; their own keys in their own files beside this.
 import type {
   Architecture,
+  ExpertsConfig,
   LayerNorms,
   ModelConfig,
   Rope,
@@ -40,6 +41,7 @@ export interface DecoderTraits {
   rmsNormEps?: number;
   fusedQkv?: boolean;
   fusedGateUp?: boolean;
+  experts?(layers: number): ExpertsConfig;
   /** The key of the activation, and Hugging Face's default for it. */
   activation?: { key: string; fallback: string };
   /** Rope by another rule than the usual keys. */
@@ -69,6 +71,7 @@ const MAX_WIDTH = 2 ** 20;
 const MAX_LAYERS = 4096;
 const MAX_VOCAB = 2 ** 24;
 const MAX_HEAD_DIM = 4096;
+const MAX_EXPERTS = 4096;
 
 export function readDecoder(fields: ConfigFields, traits: DecoderTraits): ModelConfig {
   const hiddenSize = fields.integer('hidden_size', { max: MAX_WIDTH });
@@ -117,6 +120,7 @@ export function readDecoder(fields: ConfigFields, traits: DecoderTraits): ModelC
     mlpBias: traits.mlpBias,
     fusedQkv: traits.fusedQkv ?? false,
     fusedGateUp: traits.fusedGateUp ?? false,
+    experts: traits.experts?.(layers) ?? null,
     activation: readActivation(fields, traits.activation ?? { key: 'hidden_act', fallback: 'silu' }),
     qkNorm: traits.qkNorm,
     scoreScale: traits.scoreScale ?? 1 / Math.sqrt(headDim),
@@ -216,6 +220,19 @@ function checkFactors(fields: ConfigFields, { scaling }: Rope, rotaryDim: number
     ['long_factor', scaling.longFactor],
   ] as const)
     if (list.length !== pairs) throw holder.bad(key, `a list of ${pairs} numbers`);
+}
+
+/** How many experts there are, and to how many a token goes; transformers 4 and 5 call their number differently. */
+export function readExpertCounts(
+  fields: ConfigFields,
+  fallback: { count: number; active: number },
+): { count: number; active: number } {
+  const key = fields.has('num_experts') ? 'num_experts' : 'num_local_experts';
+  const count = fields.integer(key, { max: MAX_EXPERTS, fallback: fallback.count });
+  return {
+    count,
+    active: fields.integer('num_experts_per_tok', { max: count, fallback: Math.min(fallback.active, count) }),
+  };
 }
 
 /** A cap such as attn_logit_softcapping: an explicit null means none, unlike an absent key. */
