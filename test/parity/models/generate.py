@@ -118,6 +118,18 @@ MODELS = {
     "glm": dict(config=dict(GLM, architectures=["GlmForCausalLM"], model_type="glm"), targets=TARGETS[:4] + FUSED[2:]),
     "glm4": dict(config=in_v5_style(dict(GLM, architectures=["Glm4ForCausalLM"], model_type="glm4")),
                  targets=TARGETS[:4] + FUSED[2:]),
+    # Experts: in every layer, and in every other one with weights that do not add up to one. The adapter is on attention and
+    # on each expert's matrices, which in transformers 5 are slices of stacked parameters: see `with_linear_experts`.
+    "mixtral": dict(
+        config=dict(SMALL, architectures=["MixtralForCausalLM"], model_type="mixtral", sliding_window=None,
+                    num_local_experts=4, num_experts_per_tok=2),
+        targets=TARGETS[:4] + ["w1", "w2", "w3"], rank=2),
+    "qwen3-moe": dict(
+        config=in_v5_style(dict(SMALL, architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", head_dim=8,
+                                num_hidden_layers=3, decoder_sparse_step=1, mlp_only_layers=[1], norm_topk_prob=False,
+                                moe_intermediate_size=16, num_experts=5, num_experts_per_tok=2, use_sliding_window=False,
+                                attention_bias=False, output_router_logits=False, router_aux_loss_coef=0.001)),
+        rank=2),
     "llama-sharded-bf16": dict(config=dict(LLAMA, torch_dtype="bfloat16"), shard_bytes=16_000),
 }  # fmt: skip
 
@@ -130,6 +142,66 @@ def normal(shape, std, *seed_parts):
     return torch.from_numpy(np.random.default_rng(seed_of(*seed_parts)).normal(0, std, shape).astype(np.float32))
 
 
+class LinearExperts(torch.nn.Module):
+    """The experts of a layer as one module with three linears each, as in transformers 4 and in checkpoints."""
+
+    def __init__(self, stacked, names):
+        super().__init__()
+        self.names, self.activation = names, stacked.act_fn.forward
+        gate_up, down = stacked.gate_up_proj.detach(), stacked.down_proj.detach()
+        for e in range(len(down)):
+            gate, up = gate_up[e].chunk(2)
+            each = torch.nn.Module()
+            for key, weight in zip(names, (gate, up, down[e])):
+                linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=weight.dtype)
+                linear.weight.data.copy_(weight)
+                setattr(each, key, linear)
+            self.add_module(str(e), each)
+
+    def forward(self, hidden, index, shares):
+        out = torch.zeros_like(hidden)
+        for e, each in enumerate(self.children()):
+            token, rank = torch.where(index == e)
+            gate, up, down = (getattr(each, key) for key in self.names)
+            y = down(self.activation(gate(hidden[token])) * up(hidden[token]))
+            out.index_add_(0, token, y * shares[token, rank, None])
+        return out
+
+
+def with_linear_experts(model):
+    """Experts as linears that peft can adapt by name, under the names of checkpoints; the same logits to the last digits."""
+    kind = model.config.model_type
+    if kind not in ("mixtral", "qwen3_moe"):
+        return model
+    ids = torch.arange(3, 9)[None]
+    single = model.dtype == torch.float32  # grouped products have no float64
+    with torch.no_grad():
+        before = model(ids).logits if single else None
+    names = ("w1", "w3", "w2") if kind == "mixtral" else ("gate_proj", "up_proj", "down_proj")
+    for layer in model.model.layers:
+        if not hasattr(layer.mlp, "experts"):
+            continue
+        layer.mlp.experts = LinearExperts(layer.mlp.experts, names)
+        if kind == "mixtral":
+            layer.block_sparse_moe = layer.mlp
+            del layer.mlp
+            layer.forward = forward_of(layer)
+    with torch.no_grad():
+        assert not single or relative(model(ids).logits, before) < 1e-6
+    model.config.model_type = "llama"  # or peft stacks the names again
+    return model
+
+
+def forward_of(layer):
+    """A decoder layer's forward that finds its block under the older name."""
+    def forward(hidden_states, **kwargs):
+        attended, _ = layer.self_attn(hidden_states=layer.input_layernorm(hidden_states), **kwargs)
+        hidden_states = hidden_states + attended
+        return hidden_states + layer.block_sparse_moe(layer.post_attention_layernorm(hidden_states))
+
+    return forward
+
+
 def write_model(folder, name, spec):
     """config.json and weights: every tensor far from its usual initial value, so that nothing cancels."""
     config = spec["config"]
@@ -139,7 +211,9 @@ def write_model(folder, name, spec):
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             shape = tuple(parameter.shape)
-            if key.endswith("norm.weight"):
+            if key.endswith("mlp.gate.weight"):
+                value = normal(shape, 0.6, name, key)  # clear choices
+            elif key.endswith("norm.weight"):
                 around = 0 if config["model_type"].startswith("gemma") else 1  # Gemma multiplies by 1 + weight
                 value = around + normal(shape, 0.25, name, key).clamp(-0.6, 0.6)
             elif key.endswith("bias"):
@@ -161,6 +235,7 @@ def load_config(folder):
 def load(folder, adapter=None, dtype=torch.float32, trainable=True):
     """A fresh model each time: dynamic rope keeps the longest length it has seen."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+    model = with_linear_experts(model)
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     if adapter is not None:
@@ -278,8 +353,8 @@ def forward_facts(model, ids, batch):
     return rows, [rounded(v) for v in nll]
 
 
-def write_adapter(folder, model_folder, name, rslora, targets=TARGETS):
-    config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=targets, use_rslora=rslora,
+def write_adapter(folder, model_folder, name, rslora, targets=TARGETS, rank=4):
+    config = LoraConfig(r=rank, lora_alpha=8, lora_dropout=0.0, target_modules=targets, use_rslora=rslora,
                         bias="none", task_type="CAUSAL_LM")  # fmt: skip
     model = get_peft_model(load(model_folder), config)
     with torch.no_grad():
@@ -336,7 +411,8 @@ def make(name, spec):
     folder.mkdir()
     write_model(folder, name, spec)
     adapter = folder / "adapter"
-    write_adapter(adapter, folder, name, rslora=False, targets=spec.get("targets", TARGETS))
+    write_adapter(adapter, folder, name, rslora=False, targets=spec.get("targets", TARGETS),
+                  rank=spec.get("rank", 4))
     ids, labels = make_batch(name, spec.get("lengths", (7, 12, 20)), spec["config"]["vocab_size"])
     batch = tensors_of(ids, labels)
     modes = ("cached", "uncached") if "dynamic" in name else ("cached",)
