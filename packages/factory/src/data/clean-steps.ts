@@ -1,8 +1,10 @@
 // In: nothing. Out: every cleaning step that a recipe may name. A new step is one line here.
 import type { CleanStep } from './clean-step.ts';
+import { conflictsStep } from './dedup/conflicts-step.ts';
+import { duplicatesStep } from './dedup/duplicates-step.ts';
 import { lengthStep } from './length-step.ts';
 
-export const CLEAN_STEPS: readonly CleanStep[] = [lengthStep];
+export const CLEAN_STEPS: readonly CleanStep[] = [lengthStep, conflictsStep, duplicatesStep];
 
 export function findStep(name: string): CleanStep | undefined {
   return CLEAN_STEPS.find((step) => step.name === name);
