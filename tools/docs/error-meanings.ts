@@ -64,6 +64,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
   ],
   DATA_NO_RUN: ['The folder holds no cleaning run.', 'Give the `output_dir` of `tunesmith data clean`.'],
   DATA_UNKNOWN_ROW: ['No row of the run has that id or place.', 'Take the id from the report or the export.'],
+  DATA_EXPORT_DIFFERS: [
+    'An export does not hold the rows that were written when the trainer reads it back.',
+    'Export as JSON Lines; report it where that fails too.',
+  ],
   DATA_INTERRUPTED: ['The cleaning run was stopped before its end.', 'Give the same command again.'],
   TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],
   TOKENS_BAD_TOKENIZER: [

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   DATA_NO_RUN: user,
   DATA_UNKNOWN_ROW: user,
   DATA_INTERRUPTED: environment,
+  DATA_EXPORT_DIFFERS: environment,
   // tokens
   TOKENS_NO_TOKENIZER: user,
   TOKENS_BAD_TOKENIZER: user,

@@ -26,7 +26,12 @@ export interface FileFormat {
   kind: RowKind;
 }
 
-const STAGE_OF_KIND: Record<RowKind, Stage> = { sft: 'sft', preference: 'dpo', feedback: 'kto', text: 'pt' };
+export const STAGE_OF_KIND: Record<RowKind, Stage> = {
+  sft: 'sft',
+  preference: 'dpo',
+  feedback: 'kto',
+  text: 'pt',
+};
 
 /** Looks at the first rows of a file. A file without any usable row has no format, which is no error. */
 export async function findFormat(file: DataFile, input: RecipeInput): Promise<FileFormat | null> {

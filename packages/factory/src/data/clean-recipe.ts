@@ -121,7 +121,7 @@ function resolveOptions(step: CleanStep, given: Record<string, unknown>, problem
   return resolved;
 }
 
-function optionProblem(spec: OptionSpec, value: unknown): string | null {
+export function optionProblem(spec: OptionSpec, value: unknown): string | null {
   if (value === null && (spec.optional || spec.default === null)) return null;
   const found = `found ${JSON.stringify(value)}`;
   switch (spec.type) {

@@ -2,41 +2,34 @@
 // reading, steps, verdicts and exports; a run that was stopped goes on where its last batch was committed.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { openPool } from '#factory/data/clean-pool.ts';
-import { type Recipe, recipeRecord, scoringKey } from '#factory/data/clean-recipe.ts';
+import { type Recipe, scoringKey } from '#factory/data/clean-recipe.ts';
 import { describeInputs, type InputPlan } from '#factory/data/describe-inputs.ts';
 import { RowStore } from '#factory/data/row-store.ts';
 import { FactoryError } from '#factory/errors.ts';
-import type { CleanCounts, ReasonCount } from '#factory/records/ledger.ts';
-import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { CleanLedger } from '#factory/store/clean-ledger.ts';
 import { acquireRunLock } from '#factory/store/run-lock.ts';
 import type { CleanDeps } from './clean-deps.ts';
 import { passesOf } from './clean-passes.ts';
-import { decideRun } from './decide-run.ts';
+import type { ExportWish } from './export-run.ts';
+import { type FinishedRun, finishRun } from './open-run.ts';
 import { readRowPass, repeatRowPass } from './row-pass.ts';
 import { runSetStep } from './set-pass.ts';
-
-export interface CleanResult {
-  outputDir: string;
-  counts: CleanCounts;
-  reasons: ReasonCount[];
-}
 
 export async function cleanData(
   inputs: readonly string[],
   recipe: Recipe,
   outputDir: string,
+  wish: ExportWish,
   deps: CleanDeps,
-): Promise<CleanResult> {
+): Promise<FinishedRun> {
   const plan = await describeInputs(inputs, recipe.input);
   mkdirSync(outputDir, { recursive: true });
   const lock = acquireRunLock(outputDir, deps.now);
   try {
     const ledger = await CleanLedger.open(outputDir, true);
     try {
-      return await run(plan, recipe, outputDir, ledger, deps);
+      return await run(plan, recipe, outputDir, wish, ledger, deps);
     } finally {
       ledger.close();
     }
@@ -49,13 +42,12 @@ async function run(
   plan: InputPlan,
   recipe: Recipe,
   outputDir: string,
+  wish: ExportWish,
   ledger: CleanLedger,
   deps: CleanDeps,
-): Promise<CleanResult> {
+): Promise<FinishedRun> {
   await checkSameRun(plan, recipe, outputDir, ledger);
-  await writeAtomic(join(outputDir, 'recipe.yaml'), stringify(recipeRecord(recipe)));
-  await ledger.setInfo('recipe', recipeRecord(recipe));
-
+  await ledger.setInfo('wish', wish);
   let rows = new RowStore();
   for (const [number, pass] of passesOf(recipe.steps).entries()) {
     if (pass.kind === 'set') {
@@ -73,10 +65,8 @@ async function run(
       await pool.close();
     }
   }
-  const { counts, reasons } = await decideRun(recipe, ledger);
-  await ledger.setInfo('state', 'complete');
-  deps.onEvent({ kind: 'decided', counts, reasons });
-  return { outputDir, counts, reasons };
+  deps.onEvent({ kind: 'deciding' });
+  return finishRun({ folder: outputDir, ledger, recipe });
 }
 
 /** A folder holds one run: the same input and the same measuring steps may go on or decide anew, others may not mix. */
@@ -91,6 +81,7 @@ async function checkSameRun(
   if (before === null) {
     await ledger.setFiles(plan.files);
     await ledger.setInfo('key', key);
+    await ledger.setInfo('scoring', scoringKey(recipe));
     await ledger.setInfo('state', 'reading');
     return;
   }

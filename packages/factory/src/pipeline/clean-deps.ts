@@ -1,6 +1,4 @@
 // In: nothing. Out: what a cleaning run is given besides its data, and what it tells while it runs.
-import type { CleanCounts, ReasonCount } from '#factory/records/ledger.ts';
-
 export interface CleanDeps {
   env: Readonly<Record<string, string | undefined>>;
   fetch: typeof fetch;
@@ -16,4 +14,4 @@ export type CleanEvent =
   | { kind: 'start'; files: number; bytes: number; resumedFrom: number }
   /** `total` is an estimate while files are read, or null where there is none. */
   | { kind: 'progress'; step: string; done: number; total: number | null }
-  | { kind: 'decided'; counts: CleanCounts; reasons: ReasonCount[] };
+  | { kind: 'deciding' };

@@ -35,6 +35,7 @@ export async function decideRun(
     restoredRows: new Set(await numbersOf(restored.rows, ledger)),
   });
   await saveDecisions(decisions, ledger);
+  await ledger.createCleanedView(passesOf(recipe.steps).length);
   const dropped = decisions.rule.reduce((count, rule) => count + (rule >= 0 ? 1 : 0), 0);
   const counts: CleanCounts = { read: rows, unreadable, kept: rows - dropped, dropped, edited };
   await ledger.setInfo('counts', counts);

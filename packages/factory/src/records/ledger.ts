@@ -6,6 +6,23 @@
  */
 export type Verdict = 'keep' | 'edit' | 'drop' | 'merge' | 'create';
 
+export interface LedgerEntry {
+  /** Row id: the same for the same content at the same place of the same file, whatever the recipe. */
+  row: string;
+  step: string;
+  verdict: Verdict;
+  reason: string;
+  /** The number that the verdict rests on, and what it was compared with; null where there is none. */
+  score: number | null;
+  threshold: number | null;
+  detail: string;
+  /** Short hashes of the canonical row before and after; equal unless the verdict is `edit`. */
+  before: string;
+  after: string;
+  /** Rows that this one was made from, or the survivor that stands for it. */
+  parents: string[];
+}
+
 /** A row of a file that could not become a canonical row. It stays in the ledger with its raw columns. */
 export interface UnreadableRow {
   file: number;

@@ -112,6 +112,16 @@ export class CleanLedger {
     );
   }
 
+  /** `cleaned`: every row as it is after the last pass. */
+  async createCleanedView(passes: number): Promise<void> {
+    const names = Array.from({ length: passes }, (_, pass) => `pass_${pass}`);
+    const text = ['original', ...names.map((name) => `${name}.after`)].reverse().join(', ');
+    const joins = names.map((name) => `join ${name} using (n)`).join(' ');
+    await this.#connection.run(
+      `create or replace view cleaned as select n, id, file, line, original, coalesce(${text}) as text from rows ${joins}`,
+    );
+  }
+
   async clear(table: string): Promise<void> {
     await this.#connection.run(`delete from ${quote(table)}`);
   }

@@ -6,6 +6,12 @@ import { DATA_ACTIONS, type DataActionName } from '../data/actions.ts';
 
 const LOAD: Record<DataActionName, () => Promise<Command>> = {
   clean: async () => (await import('../data/clean.ts')).clean,
+  export: async () => (await import('../data/export.ts')).exportRows,
+  report: async () => (await import('../data/report.ts')).report,
+  why: async () => (await import('../data/why.ts')).why,
+  decide: async () => (await import('../data/change.ts')).decide,
+  restore: async () => (await import('../data/change.ts')).restore,
+  diff: async () => (await import('../data/diff.ts')).diff,
 };
 
 export async function data(context: CommandContext): Promise<number> {

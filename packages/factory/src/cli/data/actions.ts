@@ -1,6 +1,6 @@
 // In: nothing. Out: what `tunesmith data` can do, the words that each action takes, and its keys. The actions themselves are
 // loaded by commands/data.ts, one at a time.
-import { type ArgKey, int, optional, string } from '#factory/arguments/key.ts';
+import { type ArgKey, bool, choice, int, list, optional, string, texts } from '#factory/arguments/key.ts';
 
 export interface DataAction {
   meaning: string;
@@ -13,6 +13,15 @@ function key(name: string, type: ArgKey['type'], value: unknown, meaning: string
   return { name, group: 'command', type, default: value, meaning, status: 'supported' };
 }
 
+/** `alpaca`, `sharegpt` and `openai` are JSON Lines of that layout; the others take the layout that fits. */
+const TO = choice('jsonl', 'alpaca', 'sharegpt', 'openai', 'json', 'csv', 'tsv', 'parquet');
+const EXPORT_KEYS = [
+  key('to', TO, 'jsonl', 'layout or file type; the layout is alpaca where every row fits, else sharegpt'),
+  key('name', string, 'cleaned', 'name of the data set in dataset_info.json'),
+  key('keep', list, [], 'columns without a part in training that are written along, such as a label'),
+  key('ids', bool, false, 'write the id of every row as row_id'),
+];
+
 export const DATA_ACTIONS = {
   clean: {
     meaning: 'clean files, folders or patterns; every row that goes has a reason in the ledger',
@@ -21,7 +30,44 @@ export const DATA_ACTIONS = {
       key('output_dir', optional(string), null, 'folder of the run: ledger, exports, report'),
       key('recipe', string, 'sft-safe', 'a recipe file, or the name of one in recipes/data'),
       key('threads', optional(int(0)), null, 'worker threads; None takes one for every core'),
+      ...EXPORT_KEYS,
     ],
+  },
+  export: {
+    meaning: 'write the kept rows of a run again, in another layout or file type',
+    usage: 'RUN [--to parquet] [--export_dir DIR]',
+    keys: [...EXPORT_KEYS, key('export_dir', optional(string), null, 'folder to write; None is RUN/export')],
+  },
+  report: {
+    meaning: 'counts per step and per reason',
+    usage: 'RUN',
+    keys: [],
+  },
+  why: {
+    meaning: 'everything about one row: scores beside thresholds, edits, verdict, duplicates',
+    usage: 'RUN ROW, where ROW is an id or FILE:LINE',
+    keys: [],
+  },
+  decide: {
+    meaning: 'move thresholds and decide again, without measuring anew',
+    usage: 'RUN --set step.threshold=value',
+    keys: [
+      key('set', texts, [], 'step.threshold=value; may be given several times, null switches a rule off'),
+    ],
+  },
+  restore: {
+    meaning: 'bring rows back, by reason or one by one',
+    usage: 'RUN [--reason REASON] [--row ROW]',
+    keys: [
+      key('reason', texts, [], 'a reason that shall drop no row; may be given several times'),
+      key('row', texts, [], 'an id or FILE:LINE; may be given several times'),
+      key('clear', bool, false, 'forget what was restored before'),
+    ],
+  },
+  diff: {
+    meaning: 'rows on which two runs differ',
+    usage: 'RUN RUN',
+    keys: [],
   },
 } as const satisfies Record<string, DataAction>;
 

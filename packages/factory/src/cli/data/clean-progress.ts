@@ -40,7 +40,11 @@ export function cleanProgress({ json, terminal, now }: CleanProgressDeps) {
       terminal.err(`${text}\n`);
     },
     show(event: CleanEvent): void {
-      if (event.kind === 'decided') return;
+      if (event.kind === 'deciding') {
+        close();
+        terminal.err(json ? `${JSON.stringify(event)}\n` : 'deciding, exporting, reading the export back\n');
+        return;
+      }
       if (event.kind === 'start') {
         if (json) terminal.err(`${JSON.stringify(event)}\n`);
         else {

@@ -1,13 +1,13 @@
 // In: the words after `tunesmith data clean`. Out: a run folder; on the terminal what each step keeps, while it runs.
 import { availableParallelism } from 'node:os';
 import { FactoryError } from '#factory/errors.ts';
-import type { CleanCounts, ReasonCount } from '#factory/records/ledger.ts';
 import type { CommandContext } from '../command.ts';
 import { stopOnSignals } from '../interrupt.ts';
 import { cleanProgress } from './clean-progress.ts';
+import { exportWish } from './export.ts';
 import { readRecipe } from './read-recipe.ts';
 import { readDataWords } from './read-words.ts';
-import { reasonTable } from './reason-table.ts';
+import { resultText } from './result-text.ts';
 
 export async function clean(context: CommandContext): Promise<number> {
   const { json, terminal, env } = context;
@@ -27,13 +27,13 @@ export async function clean(context: CommandContext): Promise<number> {
     progress.message('stopping after this batch (Ctrl-C again stops at once)'),
   );
   try {
-    const result = await cleanData(things, recipe, outputDir, {
+    const result = await cleanData(things, recipe, outputDir, exportWish(options), {
       ...{ env, fetch, signal: stop.signal, now: Date.now },
       threads: (options.threads as number | null) ?? availableParallelism(),
       onEvent: progress.show,
     });
     progress.close();
-    terminal.out(json ? `${JSON.stringify(result)}\n` : resultText(outputDir, result.counts, result.reasons));
+    terminal.out(json ? `${JSON.stringify(result)}\n` : resultText(result));
     return 0;
   } catch (error) {
     progress.close();
@@ -45,15 +45,4 @@ export async function clean(context: CommandContext): Promise<number> {
   } finally {
     stop.dispose();
   }
-}
-
-function resultText(outputDir: string, counts: CleanCounts, reasons: readonly ReasonCount[]): string {
-  const { read, unreadable, kept, dropped, edited } = counts;
-  const share = read === 0 ? '' : ` (${((100 * kept) / read).toFixed(1)} %)`;
-  return [
-    `rows read ${read}, unreadable ${unreadable}, kept ${kept}${share}, dropped ${dropped}, edited ${edited}`,
-    ...reasonTable(reasons),
-    `${outputDir}/ledger.duckdb has every row and why`,
-    '',
-  ].join('\n');
 }
