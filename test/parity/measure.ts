@@ -61,8 +61,9 @@ export async function gradientsOf(
   decoder: Decoder,
   microBatches: readonly (readonly EncodedExample[])[],
   residuals: Residuals,
+  balanceWeight = 0,
 ) {
-  const options = { residualBytes: RESIDUALS[residuals], dropoutKey: 'parity' };
+  const options = { residualBytes: RESIDUALS[residuals], dropoutKey: 'parity', balanceWeight };
   const { loss } = await trainStep(decoder, microBatches, options);
   return { loss, gradients: new Map(decoder.parameters.map((p) => [p.name, p.gradient.slice()])) };
 }

@@ -171,6 +171,18 @@ describe.each(modelNames())('%s', (name) => {
   });
 });
 
+test('the loss of the router of a mixture of experts is that of transformers, and so are its gradients', async () => {
+  const dir = modelDir('mixtral');
+  const reference = readReference('mixtral');
+  const balance = reference.balance as NonNullable<typeof reference.balance>;
+  const decoder = await decoderOf(backend, dir, { adapter: join(dir, 'adapter') });
+  for (const residuals of ['save', 'recompute'] as const) {
+    const found = await gradientsOf(decoder, [examplesOf(reference)], residuals, balance.weight);
+    expect(apart([found.loss], [balance.loss])).toBeLessThan(EXACT);
+    expectGradients(found.gradients, readTensors(join(dir, 'grads_balance.safetensors')), EXACT);
+  }
+});
+
 describe('llama', () => {
   const dir = modelDir('llama');
   const reference = readReference('llama');

@@ -36,6 +36,7 @@ export interface Reference {
   lora: Figures & { curve: Curve };
   greedy: { prompt: number[]; full: { cached: number[] }; lora: { cached: number[] } };
   rslora?: Figures;
+  balance?: { weight: number; loss: number };
   freeze?: { trainable: string[]; curve: Curve };
 }
 

@@ -131,7 +131,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       const lengths = rowLengths(dataset);
       const stepsPerEpoch = planEpoch(args, lengths, 0).length;
       if (stepsPerEpoch === 0) throw noWholeBatch(args, lengths.length);
-      const settings = makeSettings(args, stepsPerEpoch, plan?.residualBytes ?? 0);
+      const settings = makeSettings(args, base.config, stepsPerEpoch, plan?.residualBytes ?? 0);
       let state = freshState();
       const optimizer = makeOptimizer(decoder, args);
       if (point) {

@@ -123,7 +123,7 @@ MODELS = {
     "mixtral": dict(
         config=dict(SMALL, architectures=["MixtralForCausalLM"], model_type="mixtral", sliding_window=None,
                     num_local_experts=4, num_experts_per_tok=2),
-        targets=TARGETS[:4] + ["w1", "w2", "w3"], rank=2),
+        targets=TARGETS[:4] + ["w1", "w2", "w3"], rank=2, balance=0.5),
     "qwen3-moe": dict(
         config=in_v5_style(dict(SMALL, architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", head_dim=8,
                                 num_hidden_layers=3, decoder_sparse_step=1, mlp_only_layers=[1], norm_topk_prob=False,
@@ -445,6 +445,14 @@ def make(name, spec):
         save_file({peft_key(k): g for k, g in grads.items()}, folder / "grads_rslora.safetensors")
         last = rounded([r[-1].tolist() for r in rows])
         reference["rslora"] = dict(loss=rounded(loss), nll=nll, last_logits=last)
+    if spec.get("balance"):
+        model = load(folder, adapter)
+        inner = model.get_base_model()
+        inner.router_aux_loss_coef = spec["balance"]
+        loss, grads = gradients(model, dict(batch, output_router_logits=True))
+        assert loss > facts["lora"]["loss"]
+        save_file({peft_key(k): g for k, g in grads.items()}, folder / "grads_balance.safetensors")
+        reference["balance"] = dict(weight=spec["balance"], loss=rounded(loss))
     if spec.get("freeze"):
         model = load(folder)
         last_layer = f"model.layers.{spec['config']['num_hidden_layers'] - 1}."

@@ -16,6 +16,14 @@ export function variantRules(args: TrainArgs): Broken[] {
       ),
     ]),
     [
+      Boolean(args.moe_aux_loss_coef) && args.stage !== 'sft' && args.stage !== 'pt',
+      conflict(
+        ['moe_aux_loss_coef', 'stage'],
+        `moe_aux_loss_coef is added to the loss of tokens, which stage ${args.stage} does not have`,
+        'Remove moe_aux_loss_coef, or set stage to sft or pt.',
+      ),
+    ],
+    [
       args.pissa_init && hasReference,
       conflict(
         ['pissa_init', 'stage'],

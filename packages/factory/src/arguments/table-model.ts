@@ -108,12 +108,11 @@ export const MODEL_KEYS: ArgKey[] = inGroup('model', [
     'it only moves memory on a GPU; the result is the same',
   ),
   noEffect('enable_liger_kernel', bool, false, 'liger fused kernels', PYTORCH_SPEED),
-  refused(
+  supported(
     'moe_aux_loss_coef',
-    optional(float()),
+    optional(float({ min: 0 })),
     null,
-    'weight of the router loss',
-    'mixture-of-experts models are not supported yet',
+    'weight of the loss that keeps experts evenly used; unset = as config.json says (usually none)',
   ),
   supported(
     'disable_gradient_checkpointing',

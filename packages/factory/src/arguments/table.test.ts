@@ -123,6 +123,7 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   rope_scaling: true,
   train_from_scratch: true,
   split_special_tokens: true,
+  moe_aux_loss_coef: true,
   disable_gradient_checkpointing: true,
   quantization_bit: true,
   quantization_method: true,

@@ -4,6 +4,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import type { SafetensorsSource } from './safetensors.ts';
+import { splitExperts } from './split-experts.ts';
 
 export interface CheckedWeights {
   weights: WeightSource;
@@ -14,7 +15,8 @@ export interface CheckedWeights {
 const EMBEDDING = 'model.embed_tokens.weight';
 const HEAD = 'lm_head.weight';
 
-export function checkTensors(source: SafetensorsSource, config: ModelConfig): CheckedWeights {
+export function checkTensors(opened: SafetensorsSource, config: ModelConfig): CheckedWeights {
+  const source = splitExperts(opened, config.experts);
   const expected = expectedTensors(config);
   const stored = storedNames(source, config);
   for (const [name, shape] of expected) {
@@ -65,7 +67,8 @@ function renamed(
     async read(name) {
       return { ...(await source.read(stored.get(name)!)), name };
     },
-    readInto: source.readInto && ((name, bytes) => source.readInto!(stored.get(name)!, bytes)),
+    readInto:
+      source.readInto && ((name, bytes, offset) => source.readInto!(stored.get(name)!, bytes, offset)),
     readPacked: source.readPacked && ((name) => source.readPacked!(stored.get(name)!)),
     close: () => source.close(),
   };

@@ -181,16 +181,12 @@ export class Decoder {
     };
   }
 
-  async #training(i: number, policy: ResidualPolicy, batch: PackedBatch) {
+  #training(i: number, policy: ResidualPolicy, batch: PackedBatch, pass: 'forward' | 'backward') {
     const { spec } = this.layers[i];
     const gradients = this.#gradientsOf(i);
     const masks = maskKindOf(batch);
     const key = JSON.stringify([spec, gradients, policy, masks]);
-    const split = () => layerTraining(spec, gradients, policy, masks);
-    return {
-      forward: await this.#compile(`forward ${key}`, () => split().forward),
-      backward: await this.#compile(`backward ${key}`, () => split().backward),
-    };
+    return this.#compile(`${pass} ${key}`, () => layerTraining(spec, gradients, policy, masks)[pass]);
   }
 
   /** All feeds but the base tensors; `own` are for one run only. */
@@ -371,7 +367,7 @@ export class Decoder {
         }
         const policy: ResidualPolicy =
           left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
-        const { forward } = await this.#training(i, policy, batch);
+        const forward = await this.#training(i, policy, batch, 'forward');
         if (before && before !== forward) await this.#shrinkLarge(batch, before);
         before = forward;
         // After the last layer comes the backward pass, which begins with it.
@@ -441,7 +437,7 @@ export class Decoder {
           dy = null;
           break;
         }
-        const run: Executable = (await this.#training(layer, policy, batch)).backward;
+        const run: Executable = await this.#training(layer, policy, batch, 'backward');
         if (before && before !== run) await this.#shrinkLarge(batch, before);
         before = run;
         const { all, own } = this.#layerFeeds(layer, this.layers[layer].spec, tape);

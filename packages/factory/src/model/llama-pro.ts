@@ -76,7 +76,7 @@ function expandedConfig(
 
 const LAYER = /^model\.layers\.(\d+)\.(.+)$/;
 /** The outputs of a layer's two halves, biases included. */
-const OUTPUT = /(^|\.)(o_proj|down_proj)\./;
+const OUTPUT = /(^|\.)(o_proj|down_proj|w2)\./;
 
 function expandedWeights(
   source: WeightSource,

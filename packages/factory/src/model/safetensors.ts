@@ -62,11 +62,11 @@ function sourceOf(places: ReadonlyMap<string, Place>, close: () => Promise<void>
     if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') tensors.set(name, { dtype, shape, file });
     else otherDtypes.set(name, { dtype, shape, file });
   }
-  const readInto = async (name: string, bytes: Uint8Array) => {
+  const readInto = async (name: string, bytes: Uint8Array, offset = 0) => {
     const place = places.get(name);
     invariant(place, `no readable tensor ${name}`);
     try {
-      await readRange(place.handle, bytes, place.start, place.file, READER);
+      await readRange(place.handle, bytes, place.start + offset, place.file, READER);
     } catch (error) {
       throw readError(error, place.file, 'MODEL_BAD_FILE');
     }

@@ -17,8 +17,17 @@ import {
 import type { BatchSize, LayerFacts, StepFacts, WeightFacts } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { expectedTensors } from './expected-tensors.ts';
+import { type ExpertGroup, expertGroup, trainsExperts, withExperts } from './expert-facts.ts';
 import { isRouter } from './layer-modules.ts';
-import { isLargeBatch, layerSpecOf, residualBytes, scratchBytes, smallBatchTokens } from './layer-spec-of.ts';
+import {
+  expertSpecsOf,
+  isLargeBatch,
+  layerName,
+  layerSpecOf,
+  residualBytes,
+  scratchBytes,
+  smallBatchTokens,
+} from './layer-spec-of.ts';
 import { MAX_ROWS, sliceRanges } from './output-head.ts';
 import { makeParameter, type Parameter } from './parameter.ts';
 
@@ -57,14 +66,16 @@ export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: Ba
     ['B', batch.rows],
     ['T', batch.width],
   ]);
-  const layers = layerFacts(config, choice, specs, sizes);
+  const groups = specs.map((_, i) => groupOf(config, choice, i));
+  const layers = layerFacts(config, choice, { specs, groups }, sizes);
   const spec = specs[0];
   const dropped = Object.values(spec.projections).filter((p) => p.lora?.dropout);
   return {
     batch,
     weights: weightFacts(config, choice, specs),
     layers,
-    hiddenBytes: 4 * batch.tokens * config.hiddenSize,
+    // With experts a layer also keeps what they take in.
+    hiddenBytes: 4 * batch.tokens * config.hiddenSize * (1 + groups.filter(Boolean).length / config.layers),
     labelRowBytes: 4 * batch.labels * config.hiddenSize,
     headScratchBytes: headScratch(config, choice, batch),
     sharedBytes: 4 * (batch.width ** 2 + batch.tokens * config.rotaryDim + 3 * batch.rows * batch.width),
@@ -81,6 +92,16 @@ export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: Ba
 
 function loraOf({ loraModules, rank, dropout, dora }: TrainingChoice) {
   return loraModules.length > 0 ? { rank, scale: 1, dropout, dora, modules: new Set(loraModules) } : null;
+}
+
+function groupOf(config: ModelConfig, choice: TrainingChoice, i: number): ExpertGroup | null {
+  const [first] = expertSpecsOf(config, i, dtypes(config, choice), loraOf(choice));
+  if (!first || !config.experts) return null;
+  const own = (name: string) => {
+    const [key, rest] = name.split('.');
+    return choice.tensors.has(layerName(i, `${first.names[key]}.${rest}`));
+  };
+  return expertGroup(first.spec, config.experts, own);
 }
 
 const isParked = (
@@ -121,7 +142,8 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
   };
   const unpack = new Map<string, number>();
   const parameters: Parameter[] = [];
-  for (const [name, shape] of expectedTensors(config)) {
+  const expectedShapes = expectedTensors(config);
+  for (const [name, shape] of expectedShapes) {
     const values = count(shape);
     facts.parameters += values;
     facts.diskBytes += readWidth * values;
@@ -131,7 +153,9 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
     if (isParked(name, shape, choice)) {
       facts.restBytes += choice.bits === null ? 0 : quantisedBytes(shape, choice.bits);
       const width = choice.stream && isHalf ? 2 : 4;
-      unpack.set(inLayer as string, Math.max(unpack.get(inLayer as string) ?? 0, width * values));
+      // Experts are unpacked one at a time.
+      const place = (inLayer as string).replace(/\bexperts\.\d+/, 'experts');
+      unpack.set(place, Math.max(unpack.get(place) ?? 0, width * values));
     } else if (choice.tensors.has(name) || shape.length < 2) facts.restBytes += 4 * values;
     else facts.restBytes += (isHalf ? 2 : 4) * values;
     if (choice.tensors.has(name)) {
@@ -148,6 +172,14 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
       parameters.push(emptyParameter(`model.layers.${i}.${name}`, shape));
     }
   });
+  for (const module of choice.loraModules.filter((name) => name.includes('.experts.'))) {
+    const [out, inner] = expectedShapes.get(`${module}.weight`) as number[];
+    facts.adapterParameters += choice.rank * (out + inner);
+    parameters.push(
+      emptyParameter(`${module}.lora_A.weight`, [choice.rank, inner]),
+      emptyParameter(`${module}.lora_B.weight`, [out, choice.rank]),
+    );
+  }
   facts.optimizerBytes = choice.optimizerBytes(parameters);
   facts.trainedParameters += facts.adapterParameters;
   if (choice.tensors.size > 0 && config.storedDtype !== 'float32') facts.saveBytes = 2 * facts.parameters;
@@ -169,7 +201,7 @@ type Sizes = ReadonlyMap<string, number>;
 function layerFacts(
   config: ModelConfig,
   { tensors }: TrainingChoice,
-  specs: readonly LayerSpec[],
+  { specs, groups }: { specs: readonly LayerSpec[]; groups: readonly (ExpertGroup | null)[] },
   sizes: Sizes,
 ): LayerFacts[] {
   const own = (i: number, spec: LayerSpec) => [
@@ -177,7 +209,11 @@ function layerFacts(
     ...loraParameters(spec).keys(),
   ];
   const trainsEmbedding = tensors.has('model.embed_tokens.weight');
-  const lowest = specs.findIndex((spec, i) => own(i, spec).length > 0);
+  const isTrained = (spec: LayerSpec, i: number) => {
+    const group = groups[i];
+    return own(i, spec).length > 0 || (group !== null && trainsExperts(group));
+  };
+  const lowest = specs.findIndex(isTrained);
   const first = trainsEmbedding ? 0 : lowest < 0 ? config.layers : lowest;
   const known = new Map<string, LayerFacts>();
   return specs.map((spec, i) => {
@@ -187,10 +223,14 @@ function layerFacts(
       input: i > first || trainsEmbedding,
       parameters: isLora ? 'lora' : names.length > 0 ? names : 'none',
     };
-    const kind = i < first ? `plain ${JSON.stringify(spec)}` : JSON.stringify([spec, gradients]);
-    const facts =
-      known.get(kind) ??
-      (i < first ? plainLayer(kind, spec, sizes) : trainedLayer(kind, spec, gradients, sizes));
+    const group = groups[i];
+    const parts = [spec, gradients, ...(group ? [group] : [])];
+    const kind = i < first ? `plain ${JSON.stringify([spec, group])}` : JSON.stringify(parts);
+    let facts = known.get(kind);
+    if (!facts) {
+      facts = i < first ? plainLayer(kind, spec, sizes) : trainedLayer(kind, spec, gradients, sizes);
+      if (group) facts = withExperts(facts, group, sizes.get('N') as number);
+    }
     known.set(kind, facts);
     return facts;
   });
@@ -213,12 +253,12 @@ function trainedLayer(kind: string, spec: LayerSpec, gradients: LayerGradients, 
     const { forward, backward } = layerTraining(spec, gradients, policy, 'shared');
     return { forward: graphMemory(forward, sizes), backward: graphMemory(backward, sizes) };
   });
-  const sum = (outputs: ReadonlyMap<string, number>, without: string) =>
-    [...outputs].reduce((n, [name, bytes]) => (name === without ? n : n + roundedSize(bytes)), 0);
+  const sum = (outputs: ReadonlyMap<string, number>, ...without: string[]) =>
+    [...outputs].reduce((n, [name, bytes]) => (without.includes(name) ? n : n + roundedSize(bytes)), 0);
   return {
     kind,
     isBelow: false,
-    residualBytes: sum(save.forward.outputs, 'y'),
+    residualBytes: sum(save.forward.outputs, 'y', 'middle', 'hidden', 'logits'),
     gradientBytes: sum(save.backward.outputs, 'd_x'),
     scratch: {
       forward: { save: save.forward.scratch, recompute: recompute.forward.scratch },

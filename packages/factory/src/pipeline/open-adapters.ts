@@ -32,6 +32,12 @@ export async function openAdapters(
   shapes: ReadonlyMap<string, number[]>,
   use: 'train' | 'infer',
 ): Promise<OpenedAdapters> {
+  if (args.moe_aux_loss_coef && !config.experts)
+    throw new FactoryError({
+      code: 'ARGS_CONFLICT',
+      message: `moe_aux_loss_coef: expected a model with experts, found ${config.architecture}`,
+      remedy: 'Remove moe_aux_loss_coef.',
+    });
   const given: LoraAdapter[] = [];
   for (const dir of args.adapter_name_or_path) {
     const adapter = await readPeftAdapter(dir);

@@ -1,6 +1,8 @@
 // In: resolved arguments and the size of the data. Out: the numbers that the training loop runs by. Hugging Face's rules
 // for steps, warm-up and intervals.
 import { makeSchedule } from '@tunesmith/engine';
+import { configFields } from '#factory/model/config-fields.ts';
+import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { IntervalStrategy, TrainArgs } from '#factory/records/train-args.ts';
 import type { Interval } from '#factory/train/intervals.ts';
 import type { TrainSettings } from '#factory/train/train.ts';
@@ -8,7 +10,12 @@ import type { TrainSettings } from '#factory/train/train.ts';
 /** Free buffers that stay between steps. */
 const KEEP_BUFFER_BYTES = 256 * 2 ** 20;
 
-export function makeSettings(args: TrainArgs, stepsPerEpoch: number, residualBytes: number): TrainSettings {
+export function makeSettings(
+  args: TrainArgs,
+  config: ModelConfig,
+  stepsPerEpoch: number,
+  residualBytes: number,
+): TrainSettings {
   const totalSteps = args.max_steps > 0 ? args.max_steps : Math.ceil(args.num_train_epochs * stepsPerEpoch);
   // A warm-up below 1 is a share of all steps.
   const share = args.warmup_steps > 0 && args.warmup_steps < 1 ? args.warmup_steps : args.warmup_ratio;
@@ -29,6 +36,7 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number, residualByt
     maxGradNorm: args.max_grad_norm,
     seed: args.seed,
     noiseAlpha: args.neftune_noise_alpha ?? 0,
+    balanceWeight: balanceWeightOf(args, config),
     residualBytes,
     log: interval('steps', args.logging_steps, totalSteps),
     logFirstStep: args.logging_first_step,
@@ -44,6 +52,13 @@ export function makeSettings(args: TrainArgs, stepsPerEpoch: number, residualByt
     patience: args.early_stopping_steps,
     keepBufferBytes: KEEP_BUFFER_BYTES,
   };
+}
+
+/** As in transformers, a config that asks for router logits asks for their loss. */
+function balanceWeightOf({ moe_aux_loss_coef, stage }: TrainArgs, { raw, experts }: ModelConfig): number {
+  if (moe_aux_loss_coef !== null) return moe_aux_loss_coef;
+  if (!experts || raw.output_router_logits !== true || (stage !== 'sft' && stage !== 'pt')) return 0;
+  return configFields(raw, 'config.json').number('router_aux_loss_coef', { min: 0, fallback: 0.001 });
 }
 
 /** LLaMA-Factory's default for warmup_stable_decay: a third of the steps after the warm-up stable, the rest decaying. */

@@ -136,8 +136,8 @@ export interface WeightSource {
   readonly tensors: ReadonlyMap<string, { dtype: WeightTensor['dtype']; shape: number[]; file: string }>;
   /** Memory of its own at every call, which the caller may change. */
   read(name: string): Promise<WeightTensor>;
-  /** The bytes of a tensor as they are stored, into memory of the caller's; where the source has them on disk. */
-  readInto?(name: string, bytes: Uint8Array): Promise<void>;
+  /** The bytes of a tensor as they are stored, from `offset` on, into memory of the caller's; where they are on disk. */
+  readInto?(name: string, bytes: Uint8Array, offset?: number): Promise<void>;
   /** A matrix that is stored packed, as it is; null where it is stored as plain numbers. */
   readPacked?(name: string): Promise<PackedTensor | null>;
   close(): Promise<void>;

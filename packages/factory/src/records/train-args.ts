@@ -34,6 +34,8 @@ export interface ModelArgs {
   rope_scaling: 'linear' | 'dynamic' | 'yarn' | 'llama3' | null;
   train_from_scratch: boolean;
   split_special_tokens: boolean;
+  /** Weight of the loss that keeps experts evenly used; null for what config.json says. */
+  moe_aux_loss_coef: number | null;
   disable_gradient_checkpointing: boolean;
   /** 4 or 8: frozen layers are quantised as they are loaded. */
   quantization_bit: number | null;

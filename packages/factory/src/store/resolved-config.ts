@@ -160,6 +160,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   metric_for_best_model: 'selection',
   greater_is_better: 'selection',
   neftune_noise_alpha: 'result',
+  moe_aux_loss_coef: 'result',
   seed: 'result',
   data_seed: 'result',
   dataloader_drop_last: 'result',

@@ -10,7 +10,7 @@ import type { Metrics } from './objective.ts';
 import { crossEntropy, type TokenLoss } from './token-losses.ts';
 
 export interface StepResult {
-  /** Mean negative log-likelihood per label token, in nats; or the objective's mean over rows. */
+  /** Mean negative log-likelihood per label token, in nats (and the loss of the router, if any); or the objective's mean over rows. */
   loss: number;
   tokens: number;
   labelTokens: number;
@@ -25,18 +25,21 @@ export interface StepOptions {
   dropoutKey: string;
   /** NEFTune's alpha; 0 or nothing for no noise on embeddings. */
   noiseAlpha?: number;
+  /** Weight of the loss that keeps experts evenly used; each micro batch adds its own, as with transformers. */
+  balanceWeight?: number;
 }
 
 export async function trainStep(
   decoder: Decoder,
   microBatches: readonly (readonly EncodedExample[])[],
-  { residualBytes, dropoutKey, noiseAlpha }: StepOptions,
+  { residualBytes, dropoutKey, noiseAlpha, balanceWeight }: StepOptions,
   tokenLoss: TokenLoss = crossEntropy,
 ): Promise<StepResult> {
   for (const { gradient } of decoder.parameters) gradient.fill(0);
   const labelTokens = microBatches.flat().reduce((n, e) => n + countLabels(e), 0);
   let total = 0;
   let tokens = 0;
+  let balance = 0;
   for (const [i, examples] of microBatches.entries()) {
     const batch = packBatch(examples);
     tokens += batch.ids.length;
@@ -46,7 +49,9 @@ export async function trainStep(
       residualBytes: roomBesideScratch(residualBytes, decoder.layers[0].spec, batch),
       dropoutKey: `${dropoutKey}/${i}`,
       noiseAlpha,
+      balanceWeight,
     });
+    balance += tape.balance?.loss ?? 0;
     try {
       const dh = new Float32Array(h.length);
       for (const value of await differentiate(h, dh, 1 / labelTokens)) total += value;
@@ -56,5 +61,5 @@ export async function trainStep(
     }
   }
   await decoder.takeGradients();
-  return { loss: labelTokens > 0 ? total / labelTokens : 0, tokens, labelTokens };
+  return { loss: (labelTokens > 0 ? total / labelTokens : 0) + balance, tokens, labelTokens };
 }

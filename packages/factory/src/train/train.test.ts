@@ -25,6 +25,7 @@ const settings: TrainSettings = {
   seed: 42,
   residualBytes: 2 ** 40,
   noiseAlpha: 0,
+  balanceWeight: 0,
   log: { every: 'steps', steps: 3 },
   logFirstStep: false,
   logTokens: false,

@@ -20,6 +20,7 @@ export interface TrainSettings {
   residualBytes: number;
   /** NEFTune; 0 for no noise. */
   noiseAlpha: number;
+  balanceWeight: number;
   log: Interval;
   logFirstStep: boolean;
   /** Log entries carry the tokens seen so far. */
@@ -133,6 +134,7 @@ async function oneStep<Row>(
     residualBytes: settings.residualBytes,
     dropoutKey: `${settings.seed}/${state.step}`,
     noiseAlpha: settings.noiseAlpha,
+    balanceWeight: settings.balanceWeight,
   };
   const result = await task.step(decoder, microBatches, options, state.memory);
   const norm = globalNorm(optimizer.gradients(state.step + 1));
