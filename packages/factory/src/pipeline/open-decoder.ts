@@ -43,7 +43,9 @@ export async function openDecoder(
   }
   const all = [...merged, ...(continued ? [continued] : [])];
   const whole = all.flatMap((adapter) => adapter.whole ?? []);
-  const { config, source } = untieHead(base, [...tensors, ...whole.map(({ name }) => name)]);
+  // Only PEFT copies what it trains whole; a tied model that is trained itself stays tied.
+  const changed = [...(lora ? tensors : []), ...whole.map(({ name }) => name)];
+  const { config, source } = untieHead(base, changed);
   if (config !== base.config)
     note('the output head is no longer tied to the embedding: one of them changes alone');
   if (merged.length > 0)
