@@ -368,7 +368,7 @@ describe('stages and storage', () => {
     expect(Math.min(...rates)).toBeGreaterThanOrEqual(0);
   });
 
-  test.each(['llama-sharded-bf16', 'llama-tied', 'mistral', 'qwen2', 'qwen3'])(
+  test.each(['llama-sharded-bf16', 'llama-tied', 'mistral', 'mixtral', 'qwen2', 'qwen3'])(
     'full tuning of %s saves what it can load',
     async (architecture) => {
       const other = makeWorld(architecture);
@@ -384,6 +384,10 @@ describe('stages and storage', () => {
         expect([first.status, first.status === 0 ? '' : first.err]).toEqual([0, '']);
         const second = await other.train('next', { ...change, model_name_or_path: other.at('full') });
         expect([second.status, second.status === 0 ? '' : second.err]).toEqual([0, '']);
+        // A tied head stays tied.
+        const isTied = (folder: string) =>
+          readJson<{ tie_word_embeddings?: boolean }>(other.at(folder), 'config.json').tie_word_embeddings;
+        expect(isTied('next')).toBe(isTied('model'));
         const dtypes = new Set(
           Object.values(safetensorsHeader(other.at('full', 'model.safetensors'))).map((t) => t.dtype),
         );
