@@ -19,6 +19,7 @@ const load = (dataset_dir: string, dataset: string, stage: Stage) =>
     max_samples: null,
     val_size: 0,
     max_dropped_fraction: 0,
+    sealed_test: null,
     stage,
     seed: 1,
   });

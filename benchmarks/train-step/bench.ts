@@ -112,6 +112,7 @@ async function encodedRows(data: string, datasetDir: string, tokenizerDir: strin
     max_samples: null,
     val_size: 0,
     max_dropped_fraction: 0.5,
+    sealed_test: null,
     stage: 'sft',
     seed: 42,
   });

@@ -68,6 +68,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'An export does not hold the rows that were written when the trainer reads it back.',
     'Export as JSON Lines; report it where that fails too.',
   ],
+  DATA_BAD_SEAL: [
+    'The seal of a test set is damaged or is another file.',
+    'Restore `sealed-test.json` from a copy, or split the data anew.',
+  ],
   DATA_INTERRUPTED: ['The cleaning run was stopped before its end.', 'Give the same command again.'],
   TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],
   TOKENS_BAD_TOKENIZER: [

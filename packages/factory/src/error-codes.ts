@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   DATA_RUN_EXISTS: user,
   DATA_NO_RUN: user,
   DATA_UNKNOWN_ROW: user,
+  DATA_BAD_SEAL: user,
   DATA_INTERRUPTED: environment,
   DATA_EXPORT_DIFFERS: environment,
   // tokens

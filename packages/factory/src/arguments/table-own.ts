@@ -52,6 +52,12 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
     'stop when more than this share of rows is dropped',
   ),
   supported(
+    'sealed_test',
+    optional(string),
+    null,
+    'seal of a test set whose rows are not trained on; without it, sealed-test.json in dataset_dir, if there is one',
+  ),
+  supported(
     'template_version',
     choice('latest', 'v0.6.3'),
     'latest',

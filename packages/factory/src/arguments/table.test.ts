@@ -152,6 +152,7 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   tokenized_path: true,
   ignore_pad_token_for_loss: true,
   max_dropped_fraction: true,
+  sealed_test: true,
   stage: true,
   finetuning_type: true,
   freeze_trainable_layers: true,

@@ -4,8 +4,15 @@ import { conflictsStep } from './dedup/conflicts-step.ts';
 import { duplicatesStep } from './dedup/duplicates-step.ts';
 import { lengthStep } from './length-step.ts';
 import { textStep } from './safe-text/text-step.ts';
+import { sealedStep } from './split/sealed-step.ts';
 
-export const CLEAN_STEPS: readonly CleanStep[] = [textStep, lengthStep, conflictsStep, duplicatesStep];
+export const CLEAN_STEPS: readonly CleanStep[] = [
+  textStep,
+  lengthStep,
+  sealedStep,
+  conflictsStep,
+  duplicatesStep,
+];
 
 export function findStep(name: string): CleanStep | undefined {
   return CLEAN_STEPS.find((step) => step.name === name);

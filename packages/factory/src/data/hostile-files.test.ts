@@ -42,7 +42,7 @@ async function end(dataset: string, stage: 'sft' | 'pt'): Promise<string> {
         mix_strategy: 'concat',
         interleave_probs: null,
       },
-      ...{ max_samples: null, val_size: 0, max_dropped_fraction: 1, stage, seed: 1 },
+      ...{ max_samples: null, val_size: 0, max_dropped_fraction: 1, sealed_test: null, stage, seed: 1 },
     });
     const { read, used, dropped } = totals[0]!;
     expect(used + dropped).toBe(read);

@@ -16,7 +16,15 @@ const examples = fileURLToPath(new URL('../../../../examples/data', import.meta.
 function load(args: Partial<LoadArgs>) {
   return loadDatasets({
     ...{ dataset: [], eval_dataset: [], dataset_dir: root, mix_strategy: 'concat', interleave_probs: null },
-    ...{ max_samples: null, val_size: 0, max_dropped_fraction: 0.1, stage: 'sft', seed: 42, ...args },
+    ...{
+      max_samples: null,
+      val_size: 0,
+      max_dropped_fraction: 0.1,
+      sealed_test: null,
+      stage: 'sft',
+      seed: 42,
+      ...args,
+    },
   });
 }
 async function failure(args: Partial<LoadArgs>): Promise<FactoryError> {

@@ -8,6 +8,8 @@ import { type DatasetInfo, findDataset, readDatasetInfo } from './dataset-info.t
 import { type DatasetTotals, type LoadedDataset, loadDataset } from './load-one.ts';
 import { checkProbs, mixDatasets } from './mix-datasets.ts';
 import { summariseIssues } from './report-rows.ts';
+import { findSeal, withoutSealed } from './split/sealed-rows.ts';
+import type { SealedTest } from './split/sealed-test.ts';
 import { splitValidation } from './split-validation.ts';
 
 export async function loadDatasets(args: LoadArgs): Promise<LoadedData> {
@@ -15,6 +17,8 @@ export async function loadDatasets(args: LoadArgs): Promise<LoadedData> {
   const info = await readDatasetInfo(args.dataset_dir);
   const trainSets = await loadAll(args.dataset, 'train', args, info);
   const evalSets = await loadAll(args.eval_dataset, 'eval', args, info);
+  const seal = findSeal(args.sealed_test, args.dataset_dir);
+  if (seal) for (const set of trainSets) dropSealed(set, seal);
   for (const set of [...trainSets, ...evalSets]) checkDropped(set, args.max_dropped_fraction);
 
   let train = mixDatasets(
@@ -48,6 +52,7 @@ export type LoadArgs = Pick<
   | 'max_samples'
   | 'val_size'
   | 'max_dropped_fraction'
+  | 'sealed_test'
 > & { stage: Stage; seed: number };
 
 export interface LoadedData {
@@ -97,6 +102,16 @@ function checkArgs(args: LoadArgs): void {
     });
   }
   checkProbs(args.interleave_probs, args.mix_strategy, args.dataset.length);
+}
+
+/** Rows of the test set that stands beside the data are never trained on. */
+function dropSealed(set: LoadedDataset, seal: SealedTest): void {
+  const { examples, issues } = withoutSealed(set.examples, seal);
+  const gone = set.examples.length - examples.length;
+  set.examples = examples;
+  set.issues.push(...issues);
+  set.totals.used -= gone;
+  set.totals.dropped += gone;
 }
 
 /** The rule holds for each data set by itself: a small one must not vanish behind a large one. */

@@ -74,6 +74,11 @@ export const ROW_REASONS = {
     text: 'a function-call turn is not usable',
     remedy: 'Write function calls as JSON: {"name": "...", "arguments": {...}} or a list of them.',
   },
+  sealed_test: {
+    text: 'the prompt is in the sealed test set, exactly or nearly',
+    remedy:
+      'Take these rows out of the training data, or the test says nothing; "tunesmith data split" keeps them apart.',
+  },
   // stages
   stage_dpo_needed: {
     text: 'the row is a preference pair (chosen, rejected)',

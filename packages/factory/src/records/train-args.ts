@@ -71,6 +71,8 @@ export interface DataArgs {
   ignore_pad_token_for_loss: boolean;
   /** The run stops when more than this share of rows is dropped (0 to 1). */
   max_dropped_fraction: number;
+  /** The seal of a test set whose rows are not trained on; null: `sealed-test.json` in dataset_dir, if there. */
+  sealed_test: string | null;
 }
 
 export interface FinetuningArgs {

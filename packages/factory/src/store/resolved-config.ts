@@ -58,6 +58,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   tokenized_path: 'none',
   ignore_pad_token_for_loss: 'result',
   max_dropped_fraction: 'none',
+  sealed_test: 'result',
   // finetuning
   stage: 'result',
   finetuning_type: 'result',

@@ -12,6 +12,8 @@ const LOAD: Record<DataActionName, () => Promise<Command>> = {
   decide: async () => (await import('../data/change.ts')).decide,
   restore: async () => (await import('../data/change.ts')).restore,
   diff: async () => (await import('../data/diff.ts')).diff,
+  split: async () => (await import('../data/split.ts')).split,
+  seal: async () => (await import('../data/seal.ts')).seal,
 };
 
 export async function data(context: CommandContext): Promise<number> {

@@ -1,6 +1,16 @@
 // In: nothing. Out: what `tunesmith data` can do, the words that each action takes, and its keys. The actions themselves are
 // loaded by commands/data.ts, one at a time.
-import { type ArgKey, bool, choice, int, list, optional, string, texts } from '#factory/arguments/key.ts';
+import {
+  type ArgKey,
+  bool,
+  choice,
+  float,
+  int,
+  list,
+  optional,
+  string,
+  texts,
+} from '#factory/arguments/key.ts';
 
 export interface DataAction {
   meaning: string;
@@ -68,6 +78,35 @@ export const DATA_ACTIONS = {
     meaning: 'rows on which two runs differ',
     usage: 'RUN RUN',
     keys: [],
+  },
+  split: {
+    meaning:
+      'parts by leakage group: no row of the test gives away, or is given away by, one that is trained on',
+    usage: 'INPUT... --output_dir DIR [--test_size 0.1] [--val_size 0.1]',
+    keys: [
+      key('output_dir', optional(string), null, 'folder for the parts, their seal and the certificate'),
+      key('test_size', float({ min: 0, max: 1 }), 0.1, 'share of rows for the test, which is sealed'),
+      key('val_size', float({ min: 0, max: 1 }), 0, 'share of rows for validation while training'),
+      key('seed', int(0), 42, 'which of the many right splits'),
+      key(
+        'stratify_by',
+        optional(string),
+        null,
+        'a column, "answer" or "none"; by default the answer where it is a label',
+      ),
+      key('group_by', list, [], 'columns whose equal values stay together: conversation, document, template'),
+      key(
+        'threshold',
+        float({ min: 0.3, max: 1 }),
+        0.75,
+        'Jaccard from which prompts are near and stay together',
+      ),
+    ],
+  },
+  seal: {
+    meaning: 'which rows a sealed test set has, exactly or nearly; status 1 where there are any',
+    usage: 'check FILE... --seal DIR/sealed-test.json',
+    keys: [key('seal', optional(string), null, 'the sealed-test.json that "tunesmith data split" wrote')],
   },
 } as const satisfies Record<string, DataAction>;
 
