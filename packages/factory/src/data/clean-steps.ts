@@ -1,5 +1,6 @@
 // In: nothing. Out: every cleaning step that a recipe may name. A new step is one line here.
 import type { CleanStep } from './clean-step.ts';
+import { cleanTextStep } from './clean-text/clean-text-step.ts';
 import { conflictsStep } from './dedup/conflicts-step.ts';
 import { duplicatesStep } from './dedup/duplicates-step.ts';
 import { lengthStep } from './length-step.ts';
@@ -8,6 +9,7 @@ import { sealedStep } from './split/sealed-step.ts';
 
 export const CLEAN_STEPS: readonly CleanStep[] = [
   textStep,
+  cleanTextStep,
   lengthStep,
   sealedStep,
   conflictsStep,
