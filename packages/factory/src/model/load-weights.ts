@@ -5,6 +5,7 @@ import { FactoryError } from '#factory/errors.ts';
 import type { WeightSource, WeightTensor } from '#factory/records/model-config.ts';
 import { bf16ToF16Checked, bf16ToF32, f16ToF32, f32ToF16Checked } from './half.ts';
 import type { StoredWeight } from './parameter.ts';
+import { releaseArray } from './release-array.ts';
 
 export interface LoadOptions {
   isTrained(name: string): boolean;
@@ -36,6 +37,7 @@ export async function loadWeights(
     const tensor = (await upcoming) as WeightTensor;
     upcoming = read(i + 1);
     const stored = await toStored(tensor, options, () => source.read(name));
+    if (stored.weight.data.buffer !== tensor.data.buffer) releaseArray(tensor.data);
     if (stored.widened) widened.push(name);
     weights.set(name, stored.weight);
     options.onProgress?.(i + 1, all.length);
@@ -63,8 +65,10 @@ export async function toStored(
     widened: false,
   });
   if (options.edit) {
-    const values = Float32Array.from(toFloat32(tensor));
+    const whole = toFloat32(tensor);
+    const values = whole === data ? new Float32Array(whole) : whole;
     if (await options.edit(name, values)) return f32(values);
+    releaseArray(values);
   }
   if (options.isTrained(name) || shape.length < 2) return f32(toFloat32(tensor));
   if (dtype === 'F16') return f16(finiteHalves(name, data as Uint16Array));

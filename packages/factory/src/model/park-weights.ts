@@ -9,6 +9,7 @@ import { bf16ToF16Checked, bf16ToF32, f16ToF32 } from './half.ts';
 import { isRouter } from './layer-modules.ts';
 import { notFinite, toStored } from './load-weights.ts';
 import type { ParkedWeight } from './parameter.ts';
+import { releaseArray } from './release-array.ts';
 
 export type Quantisation = { bits: 4; kind: FourBitKind; nested: boolean } | { bits: 8 };
 
@@ -42,6 +43,7 @@ export async function parkWeights(
       name,
       quantisation ? quantised(tensor, quantisation) : await streamed(tensor, source, options),
     );
+    releaseArray(tensor.data);
   }
   const bytes = [...parked.values()].reduce((n, { restBytes }) => n + restBytes, 0);
   const how = options.quantisation ? `in ${options.quantisation.bits} bits` : 'packed as in the file';
@@ -97,7 +99,8 @@ async function streamed(
   options: ParkOptions,
 ): Promise<ParkedWeight> {
   const { name, shape } = tensor;
-  const { dtype } = (await toStored(tensor, options, () => source.read(name))).weight;
+  const { dtype, data } = (await toStored(tensor, options, () => source.read(name))).weight;
+  if (data.buffer !== tensor.data.buffer) releaseArray(data);
   const { readInto } = source;
   const isAsStored = (tensor.dtype === 'F32') === (dtype === 'f32') && tensor.dtype !== 'BF16';
   const isHalf = tensor.dtype === 'BF16' && dtype === 'f16';
@@ -109,8 +112,13 @@ async function streamed(
       if (readInto && (isAsStored || isHalf)) {
         await readInto(name, new Uint8Array(into.buffer as ArrayBuffer, into.byteOffset, into.byteLength));
         if (isHalf) bf16ToF16Checked(into as Uint16Array<ArrayBuffer>, into as Uint16Array<ArrayBuffer>);
-      } else
-        into.set((await toStored(await source.read(name), options, () => source.read(name))).weight.data);
+      } else {
+        const tensor = await source.read(name);
+        const { data } = (await toStored(tensor, options, () => source.read(name))).weight;
+        into.set(data);
+        if (data.buffer !== tensor.data.buffer) releaseArray(tensor.data);
+        releaseArray(data);
+      }
     },
   };
 }

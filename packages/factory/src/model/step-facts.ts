@@ -1,6 +1,9 @@
 // In: a model config, what is trained, how the base rests, and the size of a batch. Out: the bytes of every thing that one
 // training step holds, counted from the graphs that would run. Nothing is loaded, compiled or run.
 import {
+  doraNorms,
+  doraProjections,
+  doraSquares,
   type Graph,
   graphMemory,
   headFused,
@@ -78,6 +81,7 @@ export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: Ba
     hiddenBytes: 4 * batch.tokens * config.hiddenSize * (1 + groups.filter(Boolean).length / config.layers),
     labelRowBytes: 4 * batch.labels * config.hiddenSize,
     headScratchBytes: headScratch(config, choice, batch),
+    normScratchBytes: normScratch(spec),
     sharedBytes: 4 * (batch.width ** 2 + batch.tokens * config.rotaryDim + 3 * batch.rows * batch.width),
     dropoutBytes: dropped.reduce((n, p) => n + 4 * batch.tokens * p.inFeatures, 0),
     isLarge: isLargeBatch(spec, batch.tokens),
@@ -132,12 +136,12 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
     layerParameters: 0,
     headParameters: config.vocabSize * config.hiddenSize,
     restBytes: 0,
-    largestReadBytes: 0,
+    loadingBytes: 0,
     unpackBytes: 0,
     diskBytes: 0,
     trainedParameters: 0,
     adapterParameters: 0,
-    saveBytes: 0,
+    savedBytes: 0,
     optimizerBytes: 0,
   };
   const unpack = new Map<string, number>();
@@ -147,7 +151,6 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
     const values = count(shape);
     facts.parameters += values;
     facts.diskBytes += readWidth * values;
-    facts.largestReadBytes = Math.max(facts.largestReadBytes, readWidth * values);
     const inLayer = /^model\.layers\.\d+\.(.*)$/.exec(name)?.[1];
     if (inLayer && shape.length === 2) facts.layerParameters += values;
     if (isParked(name, shape, choice)) {
@@ -164,6 +167,7 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
     }
   }
   facts.restBytes += choice.packedBytes ?? 0;
+  facts.loadingBytes = loadingBytes(config, choice, facts.restBytes);
   // A streamed layer is read while the one before it runs.
   facts.unpackBytes = (choice.stream ? 2 : 1) * [...unpack.values()].reduce((n, b) => n + b, 0);
   specs.forEach((spec, i) => {
@@ -182,8 +186,38 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
   }
   facts.optimizerBytes = choice.optimizerBytes(parameters);
   facts.trainedParameters += facts.adapterParameters;
-  if (choice.tensors.size > 0 && config.storedDtype !== 'float32') facts.saveBytes = 2 * facts.parameters;
+  const savesAdapter = choice.loraModules.length > 0;
+  facts.savedBytes = savesAdapter ? 4 * facts.trainedParameters : facts.diskBytes;
   return facts;
+}
+
+/** The most that stands while tensors are read, as `buildDecoder` does it: parked ones first, then the plain ones. */
+function loadingBytes(config: ModelConfig, choice: TrainingChoice, restBytes: number): number {
+  const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
+  const readWidth = config.storedDtype === 'float32' ? 4 : 2;
+  const all = [...expectedTensors(config)];
+  const parked = all.filter(([name, shape]) => isParked(name, shape, choice));
+  const plain = all.filter(([name, shape]) => !isParked(name, shape, choice));
+  let held = 0;
+  let most = restBytes;
+  for (const [, shape] of parked) {
+    const values = count(shape);
+    // As it is read, and as it rests.
+    const rest = choice.bits === null ? 0 : quantisedBytes(shape, choice.bits);
+    if (choice.packedBytes === null) most = Math.max(most, held + readWidth * values + rest);
+    held += rest;
+  }
+  held += choice.packedBytes ?? 0;
+  for (const [i, [name, shape]] of plain.entries()) {
+    const values = count(shape);
+    const width = choice.tensors.has(name) || shape.length < 2 || !isHalf ? 4 : 2;
+    const converted = width === readWidth ? 0 : readWidth * values;
+    // The next one is read meanwhile.
+    const next = i + 1 < plain.length ? readWidth * count(plain[i + 1][1]) : 0;
+    most = Math.max(most, held + width * values + converted + next);
+    held += width * values;
+  }
+  return most;
 }
 
 const emptyParameter = (name: string, shape: number[]) => makeParameter(name, shape, new Float32Array(0));
@@ -291,4 +325,11 @@ function headScratch(
     const { scratch, outputs } = graphMemory(graph, sizes);
     return n + scratch + [...outputs.values()].reduce((m, bytes) => m + roundedSize(bytes), 0);
   }, 0);
+}
+
+/** DoRA's row norms: of the frozen weights, and of these with their adapters. */
+function normScratch(spec: LayerSpec): number {
+  if (doraProjections(spec).length === 0) return 0;
+  const none = new Map<string, number>();
+  return graphMemory(doraSquares(spec), none).scratch + graphMemory(doraNorms(spec), none).scratch;
 }

@@ -12,7 +12,12 @@ import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { FileContent } from '#factory/store/atomic-file.ts';
-import { encodeSafetensors, type SafetensorsTensor } from '#factory/store/safetensors-format.ts';
+import {
+  encodeLazily,
+  encodeSafetensors,
+  type LazyTensor,
+  type SafetensorsTensor,
+} from '#factory/store/safetensors-format.ts';
 import { decodeTensors, encodeTensors, type StateTensor } from '#factory/store/tensor-file.ts';
 import { freshState, type RunState } from '#factory/train/run-state.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
@@ -142,7 +147,7 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
   const tensors = [...decoder.weights].map(([name, weight]) => asStored(name, weight, storedDtype));
   return {
     ...scoring,
-    'model.safetensors': encodeSafetensors(tensors, { format: 'pt' }),
+    'model.safetensors': encodeLazily(tensors, { format: 'pt' }),
     'config.json': formatConfig(raw),
   };
 }
@@ -174,14 +179,31 @@ function pairsOf(decoder: Decoder, rank: number): LoraPair[] {
   });
 }
 
+/** Values that are converted at once while whole weights are saved. */
+const PIECE_VALUES = 2 ** 20;
+
 function asStored(
   name: string,
   { shape, dtype, data }: StoredWeight,
   target: ModelConfig['storedDtype'],
-): SafetensorsTensor {
-  if (target === 'float16' && dtype === 'f16') return { name, dtype: 'F16', shape, data };
-  const values = dtype === 'f16' ? f16ToF32(data as Uint16Array) : (data as Float32Array);
-  if (target === 'bfloat16') return { name, dtype: 'BF16', shape, data: f32ToBf16(values) };
-  if (target === 'float16') return { name, dtype: 'F16', shape, data: f32ToF16(values) };
-  return { name, dtype: 'F32', shape, data: values };
+): LazyTensor {
+  const own = dtype === 'f16' ? 'float16' : 'float32';
+  if (own === target) return { name, dtype: SAVED[target], shape, pieces: () => [data] };
+  return {
+    name,
+    dtype: SAVED[target],
+    shape,
+    *pieces() {
+      for (let at = 0; at < data.length; at += PIECE_VALUES) {
+        const end = Math.min(data.length, at + PIECE_VALUES);
+        const values =
+          dtype === 'f16'
+            ? f16ToF32(data.subarray(at, end) as Uint16Array)
+            : (data.subarray(at, end) as Float32Array);
+        yield target === 'float32' ? values : target === 'bfloat16' ? f32ToBf16(values) : f32ToF16(values);
+      }
+    },
+  };
 }
+
+const SAVED = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;

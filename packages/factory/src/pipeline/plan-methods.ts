@@ -36,7 +36,7 @@ export function planMethod(input: MethodsInput, method: Method): PlannedMethod {
   const args = withKeys(input.args, method.keys);
   const { facts, batches } = factsOf(input, args);
   const residualBytes = roomFor(args, facts, budgetBytes);
-  const plan = planRun(args, facts, residualBytes);
+  const plan = planRun(facts, residualBytes);
   const { weights, batch } = facts.steps[0];
   const gpuBytes =
     method.gpu === null
@@ -79,7 +79,7 @@ export function changeThatFits(input: MethodsInput) {
   return smallestChange(list, budgetBytes, (keys) => {
     const changed = withKeys(args, keys);
     const { facts } = factsOf(input, changed);
-    return planRun(changed, facts, roomFor(changed, facts, budgetBytes));
+    return planRun(facts, roomFor(changed, facts, budgetBytes));
   });
 }
 
@@ -99,8 +99,7 @@ function factsOf({ config, data, backend }: MethodsInput, args: TrainArgs) {
 
 /** Adapters or weights, the optimiser's state and exact values of what is trained. */
 function checkpointBytes({ steps: [{ weights }] }: RunFacts): number {
-  const model = weights.saveBytes || 4 * weights.trainedParameters;
-  return model + weights.optimizerBytes + 4 * weights.trainedParameters;
+  return weights.savedBytes + weights.optimizerBytes + 4 * weights.trainedParameters;
 }
 
 /** Of the mean micro batch, or of a full one; times the accumulated ones. */

@@ -30,12 +30,11 @@ export function runFacts(
 }
 
 /** The plan at this room for residuals; the worst of the largest batches. */
-export function planRun(args: TrainArgs, facts: RunFacts, residualBytes: number): MemoryPlan {
+export function planRun(facts: RunFacts, residualBytes: number): MemoryPlan {
   const plans = facts.steps.map((step) =>
     planMemory(step, {
       residualBytes,
       dataTokens: facts.dataTokens,
-      savesWeights: args.finetuning_type !== 'lora',
     }),
   );
   return plans.reduce((a, b) => (b.peakBytes > a.peakBytes ? b : a));
@@ -45,7 +44,7 @@ export function planRun(args: TrainArgs, facts: RunFacts, residualBytes: number)
 export function roomFor(args: TrainArgs, facts: RunFacts, budgetBytes: number): number {
   if (args.residual_policy === 'recompute') return 0;
   if (args.residual_policy === 'save' || args.disable_gradient_checkpointing) return Number.POSITIVE_INFINITY;
-  return residualRoom(budgetBytes, (room) => planRun(args, facts, room));
+  return residualRoom(budgetBytes, (room) => planRun(facts, room));
 }
 
 function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend): TrainingChoice {

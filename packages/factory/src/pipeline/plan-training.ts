@@ -45,7 +45,7 @@ export async function planTraining(
   await using backend = await openBackend('reference');
   const facts = runFacts(args, config, largest, data.tokens, backend);
   const residualBytes = roomFor(args, facts, given ?? SHARE_OF_FREE * free);
-  const memory = planRun(args, facts, residualBytes);
+  const memory = planRun(facts, residualBytes);
   if (memory.peakBytes > budgetBytes && !args.ignore_plan && COUNTED.includes(args.backend)) {
     const input: MethodsInput = { args, config, data, budgetBytes, isGpu: false, probe: null, backend };
     throw doesNotFit(input, memory, given === null ? 'free on this machine' : 'given by memory');

@@ -28,7 +28,7 @@ export interface MemoryPlan {
   terms: Record<Term, number>;
   peakBytes: number;
   /** The phase that has the peak. */
-  phase: 'loading' | 'forward' | 'head' | 'backward' | 'saving';
+  phase: 'loading' | 'forward' | 'head' | 'backward';
   /** Layers whose residuals are kept; the others are computed again. */
   savedLayers: number;
   trainedLayers: number;
@@ -39,8 +39,6 @@ export interface MemoryOptions {
   residualBytes: number;
   /** All tokens of the data set. */
   dataTokens: number;
-  /** The run saves whole weights. */
-  savesWeights: boolean;
 }
 
 const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
@@ -65,10 +63,13 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   // What the binding hands out besides our own buffers lives until the end of the call.
   const forwardCopy = largest(kept) + hiddenBytes;
   const backwardCopy = largest(trained.map((l) => l.gradientBytes)) + hiddenBytes;
-  const plain = scratchOf(
-    layers.filter((l) => l.isBelow).map((l) => [l.kind, l.scratch.plain]),
-    false,
-  );
+  const norms = SCRATCH_FACTOR * facts.normScratchBytes;
+  const plain =
+    norms +
+    scratchOf(
+      layers.filter((l) => l.isBelow).map((l) => [l.kind, l.scratch.plain]),
+      false,
+    );
   const pass = (name: 'forward' | 'backward') =>
     scratchOf(
       trained.map((l, i) => [`${l.kind} ${policies[i]}`, l.scratch[name][policies[i]]]),
@@ -81,7 +82,7 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   const labelRows = 4 * labelRowBytes;
 
   const phases: Record<MemoryPlan['phase'], Partial<Record<Term, number>>> = {
-    loading: { weights: fixed.weights + 2 * weights.largestReadBytes, gradients: 0, optimiser: 0 },
+    loading: { weights: weights.loadingBytes, gradients: 0, optimiser: 0 },
     forward: {
       residuals,
       'layer scratch': plain + forward + (isLarge ? 0 : backward) + facts.dropoutBytes + forwardCopy,
@@ -96,12 +97,6 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
       residuals: residuals + labelRows / 2,
       'layer scratch': plain + backward + (isLarge ? 0 : forward) + facts.dropoutBytes + backwardCopy,
       'head scratch': isLarge ? 0 : head,
-    },
-    saving: {
-      residuals: Math.min(residuals, KEPT_BUFFER_BYTES),
-      'layer scratch': plain + (isLarge ? 0 : forward + backward),
-      'head scratch': isLarge ? 0 : head,
-      'trained parameters': fixed['trained parameters'] + (options.savesWeights ? weights.saveBytes : 0),
     },
   };
   let best: MemoryPlan | null = null;
@@ -119,9 +114,6 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   }
   return best as MemoryPlan;
 }
-
-/** Free buffers that stay between steps. */
-const KEPT_BUFFER_BYTES = 256 * 2 ** 20;
 
 /** The decoder's own rule: from the lowest layer on, residuals are kept while there is room. */
 function policiesOf(

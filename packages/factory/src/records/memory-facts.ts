@@ -17,9 +17,9 @@ export interface WeightFacts {
   /** Parameters in the matrices that a token passes through: the linear layers, and the output head. */
   layerParameters: number;
   headParameters: number;
-  /** Bytes of the base at rest, and of the largest tensor as it is read. */
+  /** Bytes of the base at rest, and the most of it that stands while it is read. */
   restBytes: number;
-  largestReadBytes: number;
+  loadingBytes: number;
   /** Scratch that parked matrices are unpacked into. */
   unpackBytes: number;
   /** The base as files. */
@@ -27,8 +27,8 @@ export interface WeightFacts {
   /** Trained values: adapters, or base tensors (those are in restBytes too). */
   trainedParameters: number;
   adapterParameters: number;
-  /** Copies that are made while whole weights are saved. */
-  saveBytes: number;
+  /** What is saved at the end. */
+  savedBytes: number;
   /** What the optimiser keeps. */
   optimizerBytes: number;
 }
@@ -57,6 +57,8 @@ export interface StepFacts {
   hiddenBytes: number;
   labelRowBytes: number;
   headScratchBytes: number;
+  /** Graphs that work out the row norms of DoRA. */
+  normScratchBytes: number;
   /** Masks, rope tables, grid. */
   sharedBytes: number;
   /** Dropout masks of one layer. */

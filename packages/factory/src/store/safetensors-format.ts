@@ -129,6 +129,11 @@ export async function readRange(
   }
 }
 
+/** A tensor whose bytes are made while they are written, in pieces whose memory may be used again after each. */
+export interface LazyTensor extends Omit<SafetensorsTensor, 'data'> {
+  pieces(): Iterable<ArrayBufferView>;
+}
+
 /**
  * The pieces of a file in order, without copying tensor data; hand them to `writeAtomic`. The same tensors and metadata
  * give the same bytes whatever their order: like the format's own writer, wide dtypes first, then by name.
@@ -137,14 +142,36 @@ export function encodeSafetensors(
   tensors: Iterable<SafetensorsTensor>,
   metadata: Record<string, string> = {},
 ): ArrayBufferView[] {
-  const sorted = [...tensors].sort(
-    (a, b) => DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype] || (a.name < b.name ? -1 : 1),
-  );
+  const sorted = [...tensors].sort(byDtypeAndName);
+  return [encodeHeader(sorted, metadata), ...sorted.map((tensor) => tensor.data)];
+}
+
+/** The same file, of which one piece is in memory at a time. */
+export function encodeLazily(
+  tensors: Iterable<LazyTensor>,
+  metadata: Record<string, string> = {},
+): Iterable<ArrayBufferView> {
+  const sorted = [...tensors].sort(byDtypeAndName);
+  return {
+    *[Symbol.iterator]() {
+      yield encodeHeader(sorted, metadata);
+      for (const tensor of sorted) yield* tensor.pieces();
+    },
+  };
+}
+
+type Described = Pick<SafetensorsTensor, 'name' | 'dtype' | 'shape'>;
+
+function byDtypeAndName(a: Described, b: Described): number {
+  return DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype] || (a.name < b.name ? -1 : 1);
+}
+
+function encodeHeader(sorted: readonly Described[], metadata: Record<string, string>): Buffer {
   const keys = Object.keys(metadata).sort();
   const parts = keys.length > 0 ? [`"__metadata__":${JSON.stringify(metadata, keys)}`] : [];
   let offset = 0;
-  for (const { name, dtype, shape, data } of sorted) {
-    const end = offset + data.byteLength;
+  for (const { name, dtype, shape } of sorted) {
+    const end = offset + (shape.reduce((n, d) => n * d, 1) * DTYPE_BITS[dtype]) / 8;
     parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
@@ -153,7 +180,7 @@ export function encodeSafetensors(
   const start = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, 0x20);
   start.writeBigUInt64LE(BigInt(start.length - 8), 0);
   text.copy(start, 8);
-  return [start, ...sorted.map((tensor) => tensor.data)];
+  return start;
 }
 
 function readEntry(

@@ -10,6 +10,7 @@ import { readError } from '#factory/store/read-error.ts';
 import { checkTensors } from '../check-tensors.ts';
 import { parseModelConfig } from '../config.ts';
 import { f32ToF16Checked } from '../half.ts';
+import { releaseArray } from '../release-array.ts';
 import type { SafetensorsSource } from '../safetensors.ts';
 import { ggufConfig, llama3Scaling } from './gguf-config.ts';
 import { badGguf, type GgufHeader, type GgufTensor, readGgufHeader } from './header.ts';
@@ -112,12 +113,15 @@ function sourceOf(
     ),
     otherDtypes: new Map(),
     async read(name) {
-      const { shape, type, bytes, placeOf } = await load(name);
+      const loaded = await load(name);
+      const { shape, type, bytes, placeOf } = loaded;
       if (type.plain) return plainTensor(name, shape, type.plain, bytes, placeOf);
-      return unpacked(name, await packedTensor(load, name));
+      const tensor = unpacked(name, packedTensor(loaded));
+      releaseArray(bytes);
+      return tensor;
     },
     async readPacked(name) {
-      return find(name).type.plain ? null : packedTensor(load, name);
+      return find(name).type.plain ? null : packedTensor(await load(name));
     },
     async close() {
       if (isOpen) await file.close();
@@ -131,8 +135,7 @@ type Loaded = Omit<GgufTensor, 'bytes'> & {
   placeOf: ((row: number) => number) | null;
 };
 
-async function packedTensor(load: (name: string) => Promise<Loaded>, name: string): Promise<PackedTensor> {
-  const { shape, type, bytes, placeOf } = await load(name);
+function packedTensor({ shape, type, bytes, placeOf }: Loaded): PackedTensor {
   const width = shape.at(-1) as number;
   const rows = shape.length > 1 ? shape[0] : 1;
   const blocks = width / type.size;
@@ -184,6 +187,7 @@ function plainTensor(
   const width = shape.length > 1 ? (shape.at(-1) as number) : 1;
   for (let row = 0; row < shape[0]; row++)
     data.set(stored.subarray(row * width, (row + 1) * width), placeOf(row) * width);
+  releaseArray(bytes);
   return { name, dtype, shape, data };
 }
 
