@@ -84,9 +84,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
     const plan = args.do_train && rows.train ? await planTraining(args, base.config, rows.train, note) : null;
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
-    // Streamed layers are read to the end of the run.
-    if (!args.stream_base) await base.weights.close();
     const { decoder } = opened;
+    if (!decoder.readsBase) await base.weights.close();
     try {
       const metrics: Record<string, number> = {};
       let stopped: Stopped = 'finished';

@@ -3,6 +3,7 @@
 import type { Backend } from '@tunesmith/engine';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
 import { Decoder } from './decoder.ts';
+import { EMBEDDING, rowsOnDisk } from './embedding.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import type { LoraOptions } from './layer-spec-of.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
@@ -31,7 +32,9 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
   const isTrained = (name: string) => trained.has(name);
   const names = [...expectedTensors(config).keys()];
   const parked = await parkWeights(source, names, { isTrained, halfStorage, quantisation, stream, onNote });
-  const plain = names.filter((name) => !parked.has(name));
+  const mayRest = (stream || quantisation) && !config.tieEmbeddings && !edit && !isTrained(EMBEDDING);
+  const embedding = (mayRest ? await rowsOnDisk(source, { isTrained, halfStorage }) : null) ?? undefined;
+  const plain = names.filter((name) => !parked.has(name) && !(embedding && name === EMBEDDING));
   const weights = await loadWeights(source, plain, {
     isTrained,
     halfStorage,
@@ -44,6 +47,7 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
     config,
     weights,
     parked,
+    embedding,
     readsAhead: stream,
     lora,
     trained,

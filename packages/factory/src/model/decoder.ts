@@ -16,8 +16,8 @@ import {
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { type BatchInputs, batchInputs, maskKindOf, maskOf, releaseInputs } from './batch-inputs.ts';
 import { addUniformNoise, dropoutMask } from './dropout.ts';
+import { EMBEDDING, type EmbeddingRows, residentRows } from './embedding.ts';
 import { Experts, type ExpertTape, expertTapeBytes, releaseExperts, trainedOf } from './experts.ts';
-import { embedRows } from './half-rows.ts';
 import { isLargeBatch, type LoraOptions, residualBytes, withoutDropout } from './layer-spec-of.ts';
 import { LayerWeights } from './layer-weights.ts';
 import { type Layer, makeLayer } from './make-layer.ts';
@@ -36,6 +36,8 @@ export interface DecoderOptions {
   weights: ReadonlyMap<string, StoredWeight>;
   /** Frozen tensors of layers that get their values only while the layer runs. */
   parked?: ReadonlyMap<string, ParkedWeight>;
+  /** Where the embedding is not among the weights. */
+  embedding?: EmbeddingRows;
   /** Two sets of scratch, so that parked tensors can be read ahead. */
   readsAhead?: boolean;
   lora: LoraOptions | null;
@@ -75,7 +77,9 @@ export class Decoder {
   /** Base tensors that rest in memory as plain values, by Hugging Face's name. */
   readonly weights: ReadonlyMap<string, StoredWeight>;
   readonly #layerWeights: LayerWeights;
-  readonly #embedding: StoredWeight;
+  /** Whether parts of the base are read from its files while it runs, which must stay open. */
+  readonly readsBase: boolean;
+  readonly #rows: EmbeddingRows;
   readonly #trainedEmbedding: Parameter | null;
   readonly #trainedNorm: Parameter | null;
   readonly #norm: Tensor;
@@ -107,8 +111,10 @@ export class Decoder {
       parameters.push(parameter);
       return parameter;
     };
-    this.#embedding = weights.get('model.embed_tokens.weight') as StoredWeight;
-    this.#trainedEmbedding = own('model.embed_tokens.weight');
+    const embedding = weights.get(EMBEDDING);
+    this.#rows = options.embedding ?? residentRows(embedding as StoredWeight);
+    this.readsBase = readsAhead === true || options.embedding !== undefined;
+    this.#trainedEmbedding = own(EMBEDDING);
     const from = { weights, parked, lora, own, all: parameters };
     const made = this.#ropes.map((rope, i) => makeLayer(config, i, rope, from));
     this.layers = made.map(({ layer }) => layer);
@@ -130,7 +136,7 @@ export class Decoder {
       : null;
     const norm = weights.get('model.norm.weight') as StoredWeight;
     this.#trainedNorm = own('model.norm.weight');
-    const head = config.tieEmbeddings ? this.#embedding : (weights.get('lm_head.weight') as StoredWeight);
+    const head = (config.tieEmbeddings ? embedding : weights.get('lm_head.weight')) as StoredWeight;
     const trainedHead = config.tieEmbeddings ? this.#trainedEmbedding : own('lm_head.weight');
     this.head = new OutputHead(backend, head, trainedHead, config.logitCap);
     this.valueHead = valueHead;
@@ -252,19 +258,18 @@ export class Decoder {
   }
 
   /** Embeddings of `ids`, as a tensor of sizes `dims`. */
-  embed(ids: Int32Array, dims: number[]): Tensor {
-    return this.backend.tensor('f32', dims, this.#embedded(ids));
+  async embed(ids: Int32Array, dims: number[]): Promise<Tensor> {
+    return this.backend.tensor('f32', dims, await this.#embedded(ids));
   }
 
-  #embedded(ids: Int32Array): Float32Array {
-    const x = new Float32Array(ids.length * this.config.hiddenSize);
-    embedRows(this.#embedding, ids, x);
+  async #embedded(ids: Int32Array): Promise<Float32Array> {
+    const x = await this.#rows(ids);
     const scale = this.config.embeddingScale;
     if (scale !== 1) for (let i = 0; i < x.length; i++) x[i] *= scale;
     return x;
   }
 
-  #embedBatch({ ids }: PackedBatch): Tensor {
+  #embedBatch({ ids }: PackedBatch): Promise<Tensor> {
     return this.embed(ids, [ids.length, this.config.hiddenSize]);
   }
 
@@ -279,7 +284,7 @@ export class Decoder {
    */
   async forward(batch: PackedBatch, adapter: 'on' | 'off' = 'on'): Promise<Float32Array> {
     const tape = { shared: batchInputs(this.backend, batch, this.layers), batch, dropoutKey: '' };
-    let x = this.#embedBatch(batch);
+    let x = await this.#embedBatch(batch);
     for (let i = 0; i < this.layers.length; i++) ({ y: x } = await this.#plainLayer(i, x, tape, adapter));
     const h = await this.normed(x, batch.labelIndex);
     x.dispose();
@@ -345,7 +350,7 @@ export class Decoder {
     options: { residualBytes: number; dropoutKey: string; noiseAlpha?: number; balanceWeight?: number },
   ): Promise<{ h: Float32Array; tape: Tape }> {
     const shared = batchInputs(this.backend, batch, this.layers);
-    const embedded = this.#embedded(batch.ids);
+    const embedded = await this.#embedded(batch.ids);
     const { hiddenSize } = this.config;
     const noise = (options.noiseAlpha ?? 0) / Math.sqrt(batch.longest * hiddenSize);
     if (noise > 0) addUniformNoise(`${options.dropoutKey}/neftune`, embedded, noise);

@@ -92,7 +92,7 @@ export class CachedDecoder {
         sin: this.backend.tensor('f32', dims, sin),
       });
     }
-    let x = this.#decoder.embed(ids, [rows, fresh, config.hiddenSize]);
+    let x = await this.#decoder.embed(ids, [rows, fresh, config.hiddenSize]);
     for (let i = 0; i < this.#layers.length; i++) {
       const rope = ropes.get(this.#decoder.layers[i].rope) as { cos: Tensor; sin: Tensor };
       const next = await this.#layer(i, x, rope, fresh);

@@ -10,10 +10,12 @@ import { encodeSafetensors } from '#factory/store/safetensors-format.ts';
 import { buildDecoder } from './build-decoder.ts';
 import { checkTensors } from './check-tensors.ts';
 import { Decoder } from './decoder.ts';
+import { EMBEDDING, residentRows, rowsOnDisk } from './embedding.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import { differentiateTiny, tinyConfig, tinyLora, tinyRows } from './fixtures/tiny-decoder.ts';
 import { f32ToBf16, f32ToF16 } from './half.ts';
 import { initialWeights } from './initial-weights.ts';
+import { loadWeights } from './load-weights.ts';
 import type { StoredWeight } from './parameter.ts';
 import { parkWeights, type Quantisation } from './park-weights.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -87,14 +89,15 @@ describe.each(hows)('%s', (_, quantisation) => {
   });
 });
 
-/** The tiny model as a file of this dtype; one matrix of it holds a value that float16 does not. */
-async function fileOf(dtype: 'F32' | 'F16' | 'BF16') {
+/** The tiny model as a file of this dtype; one matrix of it holds a value that float16 does not, or the embedding too. */
+async function fileOf(dtype: 'F32' | 'F16' | 'BF16', wideEmbedding = false) {
   const dir = mkdtempSync(join(tmpdir(), 'stream-'));
   dirs.push(dir);
   const tensors = [];
   for (const name of names) {
     const { shape, data } = await initialWeights(config, 5).read(name);
-    if (dtype === 'BF16' && name === 'model.layers.1.mlp.up_proj.weight') data[7] = 1e6;
+    const isWide = name === 'model.layers.1.mlp.up_proj.weight' || (name === EMBEDDING && wideEmbedding);
+    if (dtype === 'BF16' && isWide) data[7] = 1e6;
     const stored = { F32: (v: Float32Array) => v, F16: f32ToF16, BF16: f32ToBf16 }[dtype](
       data as Float32Array,
     );
@@ -118,7 +121,9 @@ describe('a streamed base', () => {
       const { source } = await fileOf(dtype);
       const resident = await build(source, { halfStorage });
       const streamed = await build(source, { halfStorage, stream: true });
-      expect([...streamed.weights.keys()]).toEqual(names.filter((name) => !name.includes('_proj.')));
+      const isParked = (name: string) => name.includes('_proj.') || name === EMBEDDING;
+      expect([...streamed.weights.keys()]).toEqual(names.filter((name) => !isParked(name)));
+      expect(streamed.readsBase).toBe(true);
       for (const batch of [rows, tinyRows([3, 5], 'second')]) {
         const expected = await differentiateTiny(resident, batch, options);
         expect(await differentiateTiny(streamed, batch, options)).toEqual(expected);
@@ -126,6 +131,17 @@ describe('a streamed base', () => {
       await source.close();
     },
   );
+
+  test('has the rows of an embedding that is float32 for one value', async () => {
+    const { source } = await fileOf('BF16', true);
+    const ids = Int32Array.of(39, 0, 7, 7);
+    const read = await rowsOnDisk(source, { isTrained: () => false, halfStorage: true });
+    const whole = await loadWeights(source, [EMBEDDING], { isTrained: () => false, halfStorage: true });
+    const resident = whole.get(EMBEDDING) as StoredWeight;
+    expect(resident.dtype).toBe('f32');
+    expect(await read?.(ids)).toEqual(await residentRows(resident)(ids));
+    await source.close();
+  });
 
   test('a file that is cut short while it is read is a typed error', async () => {
     const { file, source } = await fileOf('F16');

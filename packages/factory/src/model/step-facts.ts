@@ -19,6 +19,7 @@ import {
 } from '@tunesmith/engine';
 import type { BatchSize, LayerFacts, StepFacts, WeightFacts } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
+import { EMBEDDING } from './embedding.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import { type ExpertGroup, expertGroup, trainsExperts, withExperts } from './expert-facts.ts';
 import { isRouter } from './layer-modules.ts';
@@ -119,6 +120,10 @@ const isParked = (
   !isRouter(name) &&
   !tensors.has(name);
 
+/** A frozen embedding that the head does not share stays on the disk where layers rest in other forms too. */
+const isOnDisk = (name: string, { tieEmbeddings }: ModelConfig, { bits, stream, tensors }: TrainingChoice) =>
+  name === EMBEDDING && !tieEmbeddings && !tensors.has(name) && (bits !== null || stream);
+
 /** How a base tensor is fed to a layer. */
 function dtypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 'f32' | 'f16' {
   const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
@@ -159,7 +164,8 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
       // Experts are unpacked one at a time.
       const place = (inLayer as string).replace(/\bexperts\.\d+/, 'experts');
       unpack.set(place, Math.max(unpack.get(place) ?? 0, width * values));
-    } else if (choice.tensors.has(name) || shape.length < 2) facts.restBytes += 4 * values;
+    } else if (isOnDisk(name, config, choice)) continue;
+    else if (choice.tensors.has(name) || shape.length < 2) facts.restBytes += 4 * values;
     else facts.restBytes += (isHalf ? 2 : 4) * values;
     if (choice.tensors.has(name)) {
       facts.trainedParameters += values;
@@ -197,7 +203,9 @@ function loadingBytes(config: ModelConfig, choice: TrainingChoice, restBytes: nu
   const readWidth = config.storedDtype === 'float32' ? 4 : 2;
   const all = [...expectedTensors(config)];
   const parked = all.filter(([name, shape]) => isParked(name, shape, choice));
-  const plain = all.filter(([name, shape]) => !isParked(name, shape, choice));
+  const plain = all.filter(
+    ([name, shape]) => !isParked(name, shape, choice) && !isOnDisk(name, config, choice),
+  );
   let held = 0;
   let most = restBytes;
   for (const [, shape] of parked) {
@@ -242,7 +250,7 @@ function layerFacts(
     ...[...layerParameters(spec).keys()].filter((n) => tensors.has(`model.layers.${i}.${n}`)),
     ...loraParameters(spec).keys(),
   ];
-  const trainsEmbedding = tensors.has('model.embed_tokens.weight');
+  const trainsEmbedding = tensors.has(EMBEDDING);
   const isTrained = (spec: LayerSpec, i: number) => {
     const group = groups[i];
     return own(i, spec).length > 0 || (group !== null && trainsExperts(group));
@@ -308,7 +316,7 @@ function headScratch(
   choice: TrainingChoice,
   batch: BatchSize,
 ): number {
-  const isTrained = choice.tensors.has(tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  const isTrained = choice.tensors.has(tieEmbeddings ? EMBEDDING : 'lm_head.weight');
   const dtype = isTrained || (storedDtype === 'float32' && !choice.halfStorage) ? 'f32' : 'f16';
   const slices = sliceRanges(vocabSize, hiddenSize);
   const [from, to] = slices[0];

@@ -17,7 +17,7 @@ export function untieHead(
   const source: WeightSource = {
     tensors: new Map([...weights.tensors, [HEAD, entry]]),
     read: async (name) => ({ ...(await weights.read(stored(name))), name }),
-    ...(readInto ? { readInto: (name, into) => readInto(stored(name), into) } : {}),
+    ...(readInto ? { readInto: (name, into, from) => readInto(stored(name), into, from) } : {}),
     close: () => weights.close(),
   };
   return { config: { ...config, tieEmbeddings: false }, source };

@@ -51,7 +51,7 @@ async function openForInference(args: TrainArgs, env: Env) {
   const note = (text: string) => notes.push(text);
   const base = await openBase(args, 'infer', { env, note });
   const { decoder } = await openDecoder(args, base, 'infer', note);
-  if (!args.stream_base) await base.weights.close();
+  if (!decoder.readsBase) await base.weights.close();
   const close = async () => {
     await decoder.backend.dispose();
     await base.weights.close();
