@@ -33,7 +33,7 @@ export function methodTable(methods: readonly PlannedMethod[]): string {
   return columns([head, ...rows]);
 }
 
-/** Memory in GB by term: one column per method. */
+/** Memory in GB by term, at the moment that has most: one column per method. */
 export function termTable(methods: readonly PlannedMethod[]): string {
   const terms = Object.keys(methods[0]?.terms ?? {});
   const rows = terms.map((term) => [term, ...methods.map((m) => GB(m.terms[term]))]);
@@ -41,6 +41,7 @@ export function termTable(methods: readonly PlannedMethod[]): string {
     ['memory by term, GB', ...methods.map((m) => m.title)],
     ...rows,
     ['peak', ...methods.map((m) => GB(m.peakBytes))],
+    ['reached while', ...methods.map((m) => (m.phase === 'loading' ? 'loading' : 'training'))],
   ]);
 }
 

@@ -49,6 +49,7 @@ export function planMethod(input: MethodsInput, method: Method): PlannedMethod {
     keys: method.keys,
     terms: plan.terms,
     peakBytes: plan.peakBytes,
+    phase: plan.phase,
     savedLayers: plan.savedLayers,
     trainedLayers: plan.trainedLayers,
     residualBytes,

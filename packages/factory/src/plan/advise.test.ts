@@ -11,6 +11,7 @@ const method = (id: string, fits: boolean, secondsPerEpoch: number | null = null
   keys: {},
   terms: {},
   peakBytes: 0,
+  phase: 'backward',
   savedLayers: 0,
   trainedLayers: 0,
   residualBytes: 0,

@@ -1,6 +1,7 @@
 // In: what one step of a run holds (StepFacts), and how many residuals it may keep. Out: the peak of the process, by term.
 // Pure arithmetic: the phases of a run in order, and what stands in memory in each.
 import type { LayerFacts, StepFacts } from '#factory/records/memory-facts.ts';
+import type { PlannedMethod } from '#factory/records/plan.ts';
 import {
   DATA_BYTES_PER_TOKEN,
   HEAP_BYTES,
@@ -28,7 +29,7 @@ export interface MemoryPlan {
   terms: Record<Term, number>;
   peakBytes: number;
   /** The phase that has the peak. */
-  phase: 'loading' | 'forward' | 'head' | 'backward';
+  phase: PlannedMethod['phase'];
   /** Layers whose residuals are kept; the others are computed again. */
   savedLayers: number;
   trainedLayers: number;

@@ -20,6 +20,8 @@ export interface PlannedMethod {
   /** Bytes at the peak by term, their sum, and how residuals are treated there. */
   terms: Record<string, number>;
   peakBytes: number;
+  /** What the run does at its peak. Terms are those of that moment: while weights are loaded there are no gradients yet. */
+  phase: 'loading' | 'forward' | 'head' | 'backward';
   savedLayers: number;
   trainedLayers: number;
   /** The room for residuals that was chosen under the budget. */
