@@ -46,8 +46,10 @@ async function run(
   ledger: CleanLedger,
   deps: CleanDeps,
 ): Promise<FinishedRun> {
-  await checkSameRun(plan, recipe, outputDir, ledger);
-  await ledger.setInfo('wish', wish);
+  await ledger.transaction(async () => {
+    await checkSameRun(plan, recipe, outputDir, ledger);
+    await ledger.setInfo('wish', wish);
+  });
   let rows = new RowStore();
   for (const [number, pass] of passesOf(recipe.steps).entries()) {
     if (pass.kind === 'set') {

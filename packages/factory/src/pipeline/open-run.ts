@@ -65,15 +65,20 @@ export async function changeRun<T>(
   });
 }
 
+const NONE: CleanCounts = { read: 0, unreadable: 0, kept: 0, dropped: 0, edited: 0 };
+
 /** Verdicts, then exports: everything of a run that follows from scores and thresholds. */
 export async function finishRun({ folder, ledger, recipe }: OpenRun): Promise<FinishedRun> {
   await writeAtomic(join(folder, 'recipe.yaml'), stringify(recipeRecord(recipe)));
-  await ledger.setInfo('recipe', recipeRecord(recipe));
-  const { counts, reasons } = await decideRun(recipe, ledger);
-  const wish = (await ledger.info<ExportWish>('wish'))!;
-  // A run that keeps nothing is whole all the same: its ledger says why.
-  const exported = counts.kept === 0 ? [] : await exportRun(ledger, join(folder, 'export'), wish);
-  await ledger.setInfo('exported', exported);
-  await ledger.setInfo('state', 'complete');
-  return { outputDir: folder, counts, reasons, exported };
+  const result: FinishedRun = { outputDir: folder, counts: NONE, reasons: [], exported: [] };
+  await ledger.transaction(async () => {
+    await ledger.setInfo('recipe', recipeRecord(recipe));
+    Object.assign(result, await decideRun(recipe, ledger));
+    const wish = (await ledger.info<ExportWish>('wish'))!;
+    // A run that keeps nothing is whole all the same: its ledger says why.
+    if (result.counts.kept > 0) result.exported = await exportRun(ledger, join(folder, 'export'), wish);
+    await ledger.setInfo('exported', result.exported);
+    await ledger.setInfo('state', 'complete');
+  });
+  return result;
 }

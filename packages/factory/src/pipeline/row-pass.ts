@@ -211,8 +211,10 @@ class PassWriter {
   }
 
   async end(): Promise<void> {
-    await this.#commit();
-    if (this.#pass === 0) await this.#ledger.setInfo('read', true);
+    await this.#ledger.transaction(async () => {
+      await this.#commit();
+      if (this.#pass === 0) await this.#ledger.setInfo('read', true);
+    });
   }
 
   async #commit(): Promise<void> {

@@ -41,6 +41,7 @@ const TYPES: Record<Column['type'], DuckDBType> = { integer: INTEGER, double: DO
 export class CleanLedger {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
+  #isInside = false;
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
     this.#instance = instance;
@@ -75,8 +76,10 @@ export class CleanLedger {
     this.#instance.closeSync();
   }
 
-  /** All or nothing: a run that is killed inside leaves the state of before. */
+  /** All or nothing: a run that is killed inside leaves the state of before. One inside another is part of it. */
   async transaction(work: () => Promise<void>): Promise<void> {
+    if (this.#isInside) return work();
+    this.#isInside = true;
     await this.#connection.run('begin');
     try {
       await work();
@@ -84,6 +87,8 @@ export class CleanLedger {
     } catch (error) {
       await this.#connection.run('rollback');
       throw error;
+    } finally {
+      this.#isInside = false;
     }
   }
 
