@@ -80,7 +80,7 @@ describe('cleanData', () => {
       text: [{}, { container: 'tsv' }, { container: 'parquet' }],
     };
     for (const [kind, wishes] of Object.entries(fits) as [keyof typeof KINDS, Partial<ExportWish>[]][]) {
-      const rows = fc.sample(KINDS[kind], { numRuns: 30, seed: 7 });
+      const rows = fc.sample(KINDS[kind] as fc.Arbitrary<unknown>, { numRuns: 30, seed: 7 });
       const input = inputFile(lines(rows));
       const { outputDir, counts } = await clean(input);
       expect(counts).toMatchObject({ read: 30, kept: 30, dropped: 0, unreadable: 0 });

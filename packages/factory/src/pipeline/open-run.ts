@@ -7,6 +7,7 @@ import type { CleanCounts, ReasonCount } from '#factory/records/ledger.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { CleanLedger } from '#factory/store/clean-ledger.ts';
 import { acquireRunLock } from '#factory/store/run-lock.ts';
+import { writeReport } from './clean-report/write-report.ts';
 import { decideRun } from './decide-run.ts';
 import { type ExportedSet, type ExportWish, exportRun } from './export-run.ts';
 
@@ -67,7 +68,7 @@ export async function changeRun<T>(
 
 const NONE: CleanCounts = { read: 0, unreadable: 0, kept: 0, dropped: 0, edited: 0 };
 
-/** Verdicts, then exports: everything of a run that follows from scores and thresholds. */
+/** Verdicts, exports, report: everything of a run that follows from scores and thresholds. */
 export async function finishRun({ folder, ledger, recipe }: OpenRun): Promise<FinishedRun> {
   await writeAtomic(join(folder, 'recipe.yaml'), stringify(recipeRecord(recipe)));
   const result: FinishedRun = { outputDir: folder, counts: NONE, reasons: [], exported: [] };
@@ -80,5 +81,6 @@ export async function finishRun({ folder, ledger, recipe }: OpenRun): Promise<Fi
     await ledger.setInfo('exported', result.exported);
     await ledger.setInfo('state', 'complete');
   });
+  await writeReport(folder, ledger, recipe);
   return result;
 }

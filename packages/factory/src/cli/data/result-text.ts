@@ -10,7 +10,7 @@ export function resultText({ outputDir, counts, reasons, exported }: FinishedRun
   return [
     `rows read ${read}, unreadable ${unreadable}, kept ${kept}${share}, dropped ${dropped}, edited ${edited}`,
     ...reasonTable(reasons),
-    `${outputDir}/ledger.duckdb has every row and why`,
+    `${join(outputDir, 'report.html')} shows what was done; ${join(outputDir, 'ledger.duckdb')} has every row and why`,
     ...exportText(join(outputDir, 'export'), exported),
   ].join('\n');
 }
