@@ -93,3 +93,6 @@ export const PRIVATE_PACKAGES: Record<string, readonly string[]> = {
   '@resvg/resvg-js': ['packages/factory/src/store/'],
   '@duckdb/node-api': ['packages/factory/src/store/'],
 };
+
+/** The one file that may import what a user names: code that is no part of any layer. */
+export const IMPORTS_USER_CODE = 'packages/factory/src/cli/import-user-code.ts';

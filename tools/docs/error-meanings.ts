@@ -160,6 +160,22 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'A folder is no finished evaluation, or a file in it is damaged.',
     'Name a folder that `tunesmith eval` wrote, or run the evaluation again.',
   ],
+  EVAL_BAD_TEMPLATE: [
+    'A template of a prompt cannot be read, or fails on a row.',
+    'Correct the template that the message names.',
+  ],
+  EVAL_OUTPUT_EXISTS: [
+    '`output_dir` holds another evaluation.',
+    'Set another `output_dir`, or `overwrite_output_dir`.',
+  ],
+  EVAL_OVERLAP: [
+    'The model was trained on rows that it is to be evaluated on.',
+    'Evaluate on rows that were held out.',
+  ],
+  EVAL_ENDPOINT: [
+    'An endpoint does not answer.',
+    'Check `endpoint`, `model`, the key, and that the server is up.',
+  ],
   EVAL_UNAVAILABLE: [
     'A metric needs a part that this installation lacks.',
     'Remove the metric, or install the part.',

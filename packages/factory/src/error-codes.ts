@@ -79,6 +79,10 @@ export const ERROR_CODES = {
   EVAL_UNAVAILABLE: environment,
   EVAL_BAD_METRIC_FILE: user,
   EVAL_BAD_FOLDER: user,
+  EVAL_BAD_TEMPLATE: user,
+  EVAL_OUTPUT_EXISTS: user,
+  EVAL_OVERLAP: gate,
+  EVAL_ENDPOINT: environment,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,

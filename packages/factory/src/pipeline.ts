@@ -30,6 +30,7 @@ import {
   writeInitialAdapter,
   writeOutputs,
 } from './pipeline/write-outputs.ts';
+import { conversationKey } from './records/prompt-key.ts';
 import type { ArgNote, TrainArgs } from './records/train-args.ts';
 import type { TrainEvent } from './records/train-events.ts';
 import {
@@ -41,6 +42,7 @@ import {
 } from './store/checkpoint.ts';
 import { formatResolvedConfig, RESOLVED_CONFIG_FILE, writeResolvedConfig } from './store/resolved-config.ts';
 import { acquireRunLock } from './store/run-lock.ts';
+import { writeTrainedPrompts } from './store/trained-prompts.ts';
 import { readTrainerLog, truncateTrainerLog } from './store/trainer-log.ts';
 import { formatTrainerState } from './store/trainer-state.ts';
 import { makeOptimizer } from './train/optimizer.ts';
@@ -156,6 +158,12 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       }
       await clearResults(args.output_dir);
       const config = await writeResolvedConfig(args.output_dir, args);
+      // Text to be continued is no question that an evaluation could ask again.
+      const prompts = args.stage === 'pt' ? [] : rows.data.train;
+      await writeTrainedPrompts(
+        args.output_dir,
+        prompts.map(({ prompt }) => conversationKey(prompt)),
+      );
       const companions = await companionFiles(base, args);
       await writeInitialAdapter(opened, args);
       const emit = (event: TrainEvent) => {

@@ -1,5 +1,6 @@
 // In: the words after `tunesmith train` or `tunesmith generate`. Out: final arguments, notes on how they were
 // understood, and what was given. It opens no file but the configuration, and looks at neither model nor data.
+import type { EvalArgs } from '#factory/records/eval-args.ts';
 import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
 import { checkModelArgs, checkTrainArgs } from './check.ts';
 import { deriveArgs } from './derive.ts';
@@ -42,6 +43,18 @@ export function parsePlanArgs(
   const parsed = parseWith(extra, words, deps);
   parsed.args.model_name_or_path ??= '';
   return parsed;
+}
+
+/** The same keys for an evaluation, which answers without sampling unless it is told to; `extra` are those of EvalArgs. */
+export function parseEvalArgs(
+  words: readonly string[],
+  extra: readonly ArgKey[],
+  deps: ArgDeps,
+): ParsedTrainArgs & { evalArgs: EvalArgs } {
+  const { args, notes, given, options } = parseWith(extra, words, deps);
+  args.model_name_or_path ??= '';
+  if (!Object.hasOwn(given, 'do_sample')) args.do_sample = false;
+  return { args, notes, given, evalArgs: options as unknown as EvalArgs };
 }
 
 function parseWith(extra: readonly ArgKey[], words: readonly string[], deps: ArgDeps) {

@@ -5,6 +5,7 @@ import { suggest } from '#factory/arguments/suggest.ts';
 import { ARG_TABLE, GROUP_TITLES } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS } from './command.ts';
+import { EVAL_KEYS } from './eval-keys.ts';
 import { EXPAND_KEYS } from './expand-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
 import { PLAN_KEYS } from './plan-keys.ts';
@@ -172,11 +173,65 @@ export function planJson(): string {
   return `${JSON.stringify({ keys: planKeys().map(asJson) })}\n`;
 }
 
+const EVAL_SHARED = [
+  'model_name_or_path',
+  'adapter_name_or_path',
+  'dataset',
+  'eval_dataset',
+  'dataset_dir',
+  'max_samples',
+  'template',
+  'template_version',
+  'default_system',
+  'enable_thinking',
+  'per_device_eval_batch_size',
+  'output_dir',
+  'overwrite_output_dir',
+  'do_sample',
+  'temperature',
+  'top_p',
+  'top_k',
+  'max_new_tokens',
+  'repetition_penalty',
+  'seed',
+  'quantization_bit',
+  'stream_base',
+  'backend',
+  'cache_dir',
+  'model_revision',
+];
+
+const evalKeys = () => [...EVAL_KEYS, ...namedKeys(EVAL_SHARED)];
+
+export function evalPage(): string {
+  return [
+    'tunesmith eval: measure a model on held-out rows; every number has its interval',
+    '',
+    '  tunesmith eval --model_name_or_path M --file test.jsonl --task classification --output_dir evals/base',
+    '  tunesmith eval --model_name_or_path M --adapter_name_or_path A --file test.jsonl --task classification \\',
+    '      --business_metrics impact.ts --slices label --output_dir evals/tuned',
+    '  tunesmith eval --endpoint http://localhost:8000/v1 --model M --file test.jsonl --output_dir evals/served',
+    '  tunesmith eval recipes/eval/gsm8k.yaml --model_name_or_path M --output_dir evals/gsm8k',
+    '',
+    'The folder holds evaluation.json, predictions.jsonl, scorecard.json and failures.jsonl. The same command goes on',
+    'where an earlier one was stopped. Rows that the model was trained on are refused. Answers are greedy unless',
+    'do_sample is set; with max_samples the rows are drawn by the seed.',
+    '',
+    'Keys:',
+    ...evalKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function evalJson(): string {
+  return `${JSON.stringify({ keys: evalKeys().map(asJson) })}\n`;
+}
+
 export function keyPage(word: string, json: boolean): string {
   const name = word.replace(/^--?/, '').replaceAll('-', '_');
   const key =
     ARG_TABLE.get(currentName(name)) ??
-    [...GENERATE_KEYS, ...EXPAND_KEYS, ...PLAN_KEYS].find((one) => one.name === name);
+    [...GENERATE_KEYS, ...EXPAND_KEYS, ...PLAN_KEYS, ...EVAL_KEYS].find((one) => one.name === name);
   if (key === undefined) {
     const meant = suggest(name, [...ARG_TABLE.keys(), ...OLD_NAMES, ...Object.keys(COMMANDS)]);
     throw new FactoryError({

@@ -11,6 +11,7 @@ const LOAD: Record<CommandName, () => Promise<Command>> = {
   generate: async () => (await import('./commands/generate.ts')).generate,
   plan: async () => (await import('./commands/plan.ts')).plan,
   data: async () => (await import('./commands/data.ts')).data,
+  eval: async () => (await import('./commands/eval.ts')).evaluate,
   expand: async () => (await import('./commands/expand.ts')).expand,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
   setup: async () => (await import('./commands/setup.ts')).setup,

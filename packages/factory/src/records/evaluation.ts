@@ -28,6 +28,8 @@ export const evaluationSchema = z.object({
   format: z.literal(EVALUATION_FORMAT),
   /** A name for people: the recipe's, or the model's. */
   name: z.string(),
+  /** SHA-256 over all that the answers depend on: model, rows, prompts, generation. */
+  answersSha256: z.string(),
   task,
   model: z.object({
     /** Folder, hub id, GGUF file, or the model's name at an endpoint. */
@@ -76,7 +78,7 @@ export const evaluationSchema = z.object({
   startedAt: z.string(),
   /** Null until the scorecard is written. */
   finishedAt: z.string().nullable(),
-  /** Null until the scorecard is written. Latencies have intervals and are metrics of the scorecard. */
+  /** Null until the run has stopped. Latencies have intervals and are metrics of the scorecard. */
   cost: z
     .object({
       /** Time spent answering, over all runs that the evaluation took. */
@@ -111,7 +113,10 @@ export interface ScoredMetric {
   direction: MetricDirection;
   /** For comparison with other tools' reports: it must not decide anything. */
   comparisonOnly: boolean;
-  /** Several where the metric has parts (one per label). `perItem` follows the order of predictions.jsonl. */
+  /**
+   * Several where the metric has parts (one per label). `perItem` follows the order of predictions.jsonl. Metrics of
+   * latency are over the rows with `timings` only.
+   */
   values: MetricValue[];
 }
 

@@ -22,6 +22,7 @@ const folder = () => join(root, `run-${folders++}`);
 const record: EvaluationRecord = {
   format: 1,
   name: 'tuned',
+  answersSha256: 'e5',
   task: { kind: 'classification', predict: 'logprob', labels: ['spam', 'ham'] },
   model: { path: 'm', sha256: 'a1', endpoint: null, adapters: [], parameters: 7, bytes: 28 },
   data: {
@@ -77,12 +78,12 @@ describe('an evaluation folder', () => {
 
   it('keeps whole rows and cuts off the one that a kill tore', async () => {
     const dir = folder();
-    const first = await openPredictions(dir);
+    const first = await openPredictions(dir, () => true);
     first.append([row('a'), row('b')]);
     first.close();
     appendFileSync(join(dir, 'predictions.jsonl'), '{"id":"c","prompt":"退');
     expect(await readPredictions(dir)).toEqual([row('a'), row('b')]);
-    const second = await openPredictions(dir);
+    const second = await openPredictions(dir, () => true);
     expect(second.rows.map(({ id }) => id)).toEqual(['a', 'b']);
     second.append([row('d')]);
     second.close();

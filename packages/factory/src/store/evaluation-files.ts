@@ -1,7 +1,7 @@
 // In: the records of an evaluation. Out: their files in its folder, and back. evaluation.json, scorecard.json and
 // failures.jsonl are whole or not there; predictions.jsonl grows row by row, and a line torn by a kill is cut off.
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '#factory/errors.ts';
@@ -85,9 +85,14 @@ export interface PredictionFile {
   close(): void;
 }
 
-/** Opens predictions.jsonl to go on with it. A torn last line is cut off first. */
-export async function openPredictions(dir: string): Promise<PredictionFile> {
-  const { rows, bytes } = await predictionsOf(dir);
+/** Opens predictions.jsonl to go on with it. A torn last line is cut off first, and so is what is not to be kept. */
+export async function openPredictions(
+  dir: string,
+  isKept: (row: StoredPrediction) => boolean,
+): Promise<PredictionFile> {
+  const found = await predictionsOf(dir);
+  if (!found.rows.every(isKept)) await replacePredictions(dir, found.rows.filter(isKept));
+  const { rows, bytes } = found.rows.every(isKept) ? found : await predictionsOf(dir);
   const path = join(dir, PREDICTIONS_FILE);
   let file: number;
   let at = bytes;
@@ -115,6 +120,24 @@ export async function openPredictions(dir: string): Promise<PredictionFile> {
       closeSync(file);
     },
   };
+}
+
+/** All rows, in this order. */
+export async function replacePredictions(dir: string, rows: readonly StoredPrediction[]): Promise<void> {
+  function* lines() {
+    for (const row of rows) yield Buffer.from(`${JSON.stringify(row)}\n`, 'utf8');
+  }
+  await writeAtomic(join(dir, PREDICTIONS_FILE), lines());
+}
+
+/** Deletes the evaluation of a folder, its record last. */
+export async function discardEvaluation(dir: string): Promise<void> {
+  for (const name of [SCORECARD_FILE, FAILURES_FILE, PREDICTIONS_FILE, EVALUATION_FILE]) {
+    const path = join(dir, name);
+    await rm(path, { force: true }).catch((error) => {
+      throw diskError(error, 'delete', path);
+    });
+  }
 }
 
 export async function writeScorecard(
