@@ -13,7 +13,7 @@ import {
   trainedNames,
 } from './declare.ts';
 import { type LayerSpec, layerParameters } from './layer-spec.ts';
-import { linear } from './linear.ts';
+import { linear, linears } from './linear.ts';
 
 /** What the backward pass returns gradients for. */
 export interface LayerGradients {
@@ -44,7 +44,11 @@ function layerBody(
   };
   /** The outputs of several projections, or of one that holds them all. */
   const projected = (y: Node, names: readonly string[], fused: string, widths: readonly number[]): Node[] => {
-    if (!(fused in spec.projections)) return names.map((name) => linear(y, nodes.projection(name)));
+    if (!(fused in spec.projections))
+      return linears(
+        y,
+        names.map((name) => nodes.projection(name)),
+      );
     const all = linear(y, nodes.projection(fused));
     let end = 0;
     return widths.map((width) => {

@@ -9,7 +9,7 @@ import { relativeError, runOnnx } from '../run/compare.ts';
 import { evaluateReference, type HostValue } from '../run/reference.ts';
 import { doraNorms, doraSquares } from './dora.ts';
 import type { LayerSpec } from './layer-spec.ts';
-import { linear } from './linear.ts';
+import { linear, linears } from './linear.ts';
 
 const FIXTURE = new URL('../../../../test/parity/variants/dora-dropout.json', import.meta.url);
 const facts = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Record<string, number[]> & { scale: number };
@@ -84,4 +84,64 @@ test('output and gradients with dropout are those of peft', async () => {
       const own = ours.get(name) as HostValue;
       expect(relativeError(own, value(own.dims, data)), name).toBeLessThan(2e-6);
     }
+});
+
+test('projections of the same rows give what each gives alone, gradients too', () => {
+  const x = makeInput('x', ['N', 4]);
+  const dims: Record<string, number[]> = { x: [3, 4] };
+  const input = (name: string, shape: number[]) => {
+    dims[name] = shape;
+    return makeInput(name, shape);
+  };
+  const projection = (name: string, out: number, rank: number) => ({
+    weight: input(`${name}.w`, [out, 4]),
+    bias: name === 'q' ? input(`${name}.bias`, [out]) : null,
+    lora: {
+      a: input(`${name}.a`, [rank, 4]),
+      b: input(`${name}.b`, [out, rank]),
+      scale: rank / 3,
+      dropout: null,
+      dora: null,
+    },
+  });
+  const all = [projection('q', 5, 2), projection('k', 3, 1), projection('v', 3, 3)];
+  const wrt = [x, ...all.flatMap(({ lora }) => [lora.a, lora.b])];
+  const outputs = (ys: ReturnType<typeof linears>) => {
+    const seeds = ys.map((node, i) => ({ node, cotangent: makeInput(`dy${i}`, ['N', node.shape[1]]) }));
+    ys.forEach((node, i) => {
+      dims[`dy${i}`] = [3, node.shape[1] as number];
+    });
+    return [...ys, ...gradient(seeds, wrt)].map((node) => node ?? x);
+  };
+  const results = [linears(x, all), all.map((p) => linear(x, p))].map((ys) => {
+    const graph = makeGraph('g', new Map(outputs(ys).map((node, i) => [`o${i}`, node])));
+    const feeds = new Map(
+      graph.inputs.map(({ attrs: { name } }, k) => {
+        const count = dims[name].reduce((p, q) => p * q, 1);
+        return [
+          name,
+          value(
+            dims[name],
+            Array.from({ length: count }, (_, i) => Math.cos(i * 1.7 + k)),
+          ),
+        ];
+      }),
+    );
+    const named = new Map([...feeds].sort(([p], [q]) => (p < q ? -1 : 1)));
+    for (const [i, [name]] of [...named].entries())
+      feeds.set(
+        name,
+        value(
+          dims[name],
+          [...(feeds.get(name) as HostValue).data].map((_, j) => Math.cos(j * 1.7 + i)),
+        ),
+      );
+    return evaluateReference(graph, feeds);
+  });
+  const [joined, alone] = results;
+  expect(joined.size).toBe(3 + wrt.length);
+  for (const [name, { data }] of joined)
+    data.forEach((v, i) => {
+      expect(v, name).toBeCloseTo((alone.get(name) as HostValue).data[i], 10);
+    });
 });

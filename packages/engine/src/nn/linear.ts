@@ -1,6 +1,6 @@
 // In: rows x [n, in] and the nodes of a projection. Out: rows [n, out] = (residual +) x Wᵀ (+ bias) (+ s (x Aᵀ) Bᵀ), or
 // the same with the weight decomposed into magnitude and direction. Graphs only.
-import { add, cast, div, keep, matmul, mul, sub } from '../graph/build.ts';
+import { add, cast, concat, div, keep, matmul, mul, slice, sub } from '../graph/build.ts';
 import type { Node } from '../graph/node.ts';
 
 export interface LoraNodes {
@@ -43,6 +43,26 @@ export function linear(x: Node, { weight, bias, lora }: LinearNodes, residual: N
   if (residual) y = add(residual, y);
   if (bias) y = add(y, cast(bias, 'f32'));
   return lora ? add(y, lowRank(lora.dropout ? mul(x, lora.dropout) : x, lora)) : y;
+}
+
+/**
+ * Several projections of the same rows. The first factors of plain LoRA are multiplied as one matrix, because reading the
+ * rows is what costs time there.
+ */
+export function linears(x: Node, projections: readonly LinearNodes[]): Node[] {
+  const adapters = projections.map(({ lora }) => lora);
+  if (adapters.length === 1 || !adapters.every((lora) => lora && !lora.dropout && !lora.dora))
+    return projections.map((projection) => linear(x, projection));
+  const factors = (adapters as LoraNodes[]).map(({ a }) => a);
+  const low = matmul(x, concat(factors, 0), { transB: true });
+  let end = 0;
+  return projections.map(({ weight, bias, lora }) => {
+    const { a, b, scale } = lora as LoraNodes;
+    const rank = a.shape[0] as number;
+    end += rank;
+    const own = slice(low, 1, end - rank, end);
+    return add(linear(x, { weight, bias, lora: null }), matmul(own, b, { transB: true, alpha: scale }));
+  });
 }
 
 function lowRank(x: Node, { a, b, scale }: LoraNodes): Node {
