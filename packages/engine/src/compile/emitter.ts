@@ -17,9 +17,11 @@ export class Emitter {
   readonly #names = new Map<number, string>();
   readonly #users = new Map<number, number>();
   readonly #sigmoidOf: ReadonlySet<number>;
+  readonly #outputs: ReadonlySet<number>;
   #next = 0;
 
-  constructor(order: Node[], outputs: Iterable<Node>) {
+  constructor(order: Node[], outputs: readonly Node[]) {
+    this.#outputs = new Set(outputs.map((node) => node.id));
     this.#sigmoidOf = new Set(order.flatMap((node) => (isOp(node, 'sigmoid') ? [node.inputs[0].id] : [])));
     for (const node of order)
       for (const i of node.inputs) this.#users.set(i.id, (this.#users.get(i.id) ?? 0) + 1);
@@ -39,6 +41,10 @@ export class Emitter {
 
   usedOnce(node: Node): boolean {
     return this.#users.get(node.id) === 1;
+  }
+
+  isOutput(node: Node): boolean {
+    return this.#outputs.has(node.id);
   }
 
   /** The graph needs the sigmoid of `node` anyway, as the gradient of SiLU does. */

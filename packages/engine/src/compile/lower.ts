@@ -6,9 +6,10 @@ import { EngineError } from '../errors.ts';
 import type { Dim } from '../graph/dim.ts';
 import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
 import type { Op, OpAttrs } from '../graph/op.ts';
+import { BLOCKS, type Chain, chainsOf, scanOf, sortKernels } from './blocks.ts';
 import { type Attributes, Emitter, LAST, type LowerRule, type LowerRules, MS } from './emitter.ts';
-import { encodeModel, type OnnxValue } from './proto.ts';
-import { CPU, type Target } from './target.ts';
+import { encodeModel, type OnnxNode, type OnnxValue } from './proto.ts';
+import { CPU, HALT, type Target } from './target.ts';
 import { webgpuRules } from './webgpu-rules.ts';
 
 export interface Lowered {
@@ -132,7 +133,10 @@ const lowerRules: LowerRules = {
     const everywhere = e.emit('Expand', [tall, e.shape(shape, false)]);
     return e.emit('ScatterElements', [zeros, everywhere, dy], { axis: 0, reduction: 'add' });
   },
-  pad: (e, _node, [x, slotOf, real]) => e.emit('Mul', [e.emit('Gather', [x, slotOf], { axis: 0 }), real]),
+  pad: (e, _node, [x, slotOf, real], { clear }) => {
+    const rows = e.emit('Gather', [x, slotOf], { axis: 0 });
+    return clear ? e.emit('Mul', [rows, real]) : rows;
+  },
   unpad: (e, _node, [x, , , place]) => e.emit('Gather', [x, place], { axis: 0 }),
 
   reduce_sum: reduce('ReduceSum'),
@@ -197,22 +201,54 @@ function wideCast(graph: Graph, node: Node<'cast'>, input: string): string | nul
   return node.inputs[0].dtype === 'f16' && node.attrs.to === 'f32' ? input : null;
 }
 
+/** Not a kernel of its own that a chain could take: the caller's memory, or a sum that is made in its product. */
+const isPartOf = (e: Emitter, node: Node) =>
+  e.isOutput(node) || gemmOfAdd(node, (n) => e.usedOnce(n)) !== null;
+
+/** The emitted kernels with each chain in one Scan. */
+function inBlocks(e: Emitter, chainOf: ReadonlyMap<OnnxNode, Chain>): OnnxNode[] {
+  const users = new Map<string, Set<Chain | undefined>>();
+  const kernels = new Map<Chain, OnnxNode[]>();
+  for (const node of e.nodes) {
+    const chain = chainOf.get(node);
+    for (const value of node.inputs) users.set(value, (users.get(value) ?? new Set()).add(chain));
+    if (chain) kernels.set(chain, [...(kernels.get(chain) ?? []), node]);
+  }
+  const constants = new Set([...e.constants.values()].map((c) => c.name));
+  const scans = [...kernels].flatMap(([chain, members], i) =>
+    scanOf(members, {
+      prefix: `chain${i}`,
+      parts: e.ints([BLOCKS, -1]),
+      whole: e.ints([-1, chain.members[0].shape[1] as number]),
+      isConstant: (value) => constants.has(value),
+      leaves: (value) => [...(users.get(value) ?? [])].some((user) => user !== chain),
+    }),
+  );
+  return sortKernels([...e.nodes.filter((node) => !chainOf.has(node)), ...scans]);
+}
+
 export function lower(graph: Graph, target: Target = CPU): Lowered {
   const order = topological(graph.outputs.values());
-  const e = new Emitter(order, graph.outputs.values());
+  const e = new Emitter(order, [...graph.outputs.values()]);
   const folded = new Set<number>();
   for (const node of order) {
     const fused = gemmOfAdd(node, (n) => e.usedOnce(n));
     if (fused) folded.add(fused.product.id);
   }
+  const chains = target.provider === 'cpu' ? chainsOf(order, (n) => isPartOf(e, n)) : new Map<Node, Chain>();
+  const chainOfKernel = new Map<OnnxNode, Chain>();
   for (const node of order) {
     if (folded.has(node.id)) continue;
+    const before = e.nodes.length;
     const inputs = node.inputs.map((i) => (folded.has(i.id) ? '' : e.name(i)));
     const wide = !target.halfFloats && isOp(node, 'cast') ? wideCast(graph, node, inputs[0]) : null;
     const other = target.provider === 'webgpu' && !isGemm(node) ? webgpuRules[node.op] : undefined;
     const rule = (other ?? lowerRules[node.op]) as AnyRule;
     e.assign(node, wide ?? rule(e, node, inputs, node.attrs));
+    const chain = chains.get(node);
+    if (chain) for (const kernel of e.nodes.slice(before)) chainOfKernel.set(kernel, chain);
   }
+  const nodes = chains.size === 0 ? e.nodes : inBlocks(e, chainOfKernel);
 
   // Outputs are renamed at their producer, because an Identity would copy. A value that is an input, or that leaves
   // under two names, needs the copy.
@@ -220,9 +256,9 @@ export function lower(graph: Graph, target: Target = CPU): Lowered {
   const outputs: Lowered['outputs'] = [];
   for (const [name, node] of graph.outputs) {
     const value = e.name(node);
-    const producer = e.nodes.find((n) => n.outputs[0] === value);
+    const producer = nodes.find((n) => n.outputs[0] === value);
     if (!producer || taken.has(value)) {
-      e.nodes.push({
+      nodes.push({
         op: 'Identity',
         domain: '',
         inputs: [taken.get(value) ?? value],
@@ -232,7 +268,7 @@ export function lower(graph: Graph, target: Target = CPU): Lowered {
     } else {
       taken.set(value, name);
       producer.outputs[0] = name;
-      for (const n of e.nodes) n.inputs = n.inputs.map((i) => (i === value ? name : i));
+      for (const n of nodes) n.inputs = n.inputs.map((i) => (i === value ? name : i));
     }
     outputs.push({ name, node });
   }
@@ -246,15 +282,26 @@ export function lower(graph: Graph, target: Target = CPU): Lowered {
       typeof d === 'string' ? d.replaceAll('*', '_').replaceAll('+', '_plus_') : d,
     ),
   });
+  if (target.halts)
+    nodes.push({
+      op: 'SequenceConstruct',
+      domain: '',
+      inputs: [e.scalar(0)],
+      outputs: [HALT],
+      attributes: {},
+    });
   const bytes = encodeModel({
     name: graph.name,
-    nodes: e.nodes,
+    nodes,
     inputs: [
       ...graph.inputs.map((n) => value(n.attrs.name, n)),
       ...shapeInputs.map((s): OnnxValue => ({ name: s.name, type: 'i64', dims: [s.dims.length] })),
       ...sizeInputs.map((s): OnnxValue => ({ name: s.name, type: 'f32', dims: [] })),
     ],
-    outputs: outputs.map((o) => value(o.name, o.node)),
+    outputs: [
+      ...(target.halts ? [{ name: HALT, type: 'f32' as const, isSequence: true }] : []),
+      ...outputs.map((o) => value(o.name, o.node)),
+    ],
     constants: [...e.constants.values()],
   });
   return { bytes, inputs: [...graph.inputs], shapeInputs, sizeInputs, outputs };

@@ -1,7 +1,7 @@
 // In: the parts of an ONNX model. Out: its bytes in protobuf wire format. Only what our lowering emits is covered
 // (onnx.proto3, IR version 10); there is no reader here.
 
-type AttributeValue = number | string | number[] | { float: number };
+type AttributeValue = number | string | number[] | { float: number } | { graph: OnnxModel };
 
 export interface OnnxNode {
   op: string;
@@ -19,6 +19,8 @@ export interface OnnxValue {
   type: keyof typeof ONNX_TYPE;
   /** Absent: any rank. */
   dims?: (number | string)[];
+  /** Not one tensor but a sequence of such tensors. */
+  isSequence?: boolean;
 }
 
 export interface OnnxConstant {
@@ -79,7 +81,7 @@ class Writer {
   }
 }
 
-// AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, INTS 7.
+// AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7.
 function writeAttribute(w: Writer, name: string, value: AttributeValue): void {
   w.text(1, name);
   if (typeof value === 'number') {
@@ -91,6 +93,9 @@ function writeAttribute(w: Writer, name: string, value: AttributeValue): void {
   } else if (Array.isArray(value)) {
     for (const v of value) w.int(8, v);
     w.int(20, 7);
+  } else if ('graph' in value) {
+    w.message(6, (graph) => writeGraph(graph, value.graph));
+    w.int(20, 5);
   } else {
     w.float(2, value.float);
     w.int(20, 1);
@@ -99,17 +104,22 @@ function writeAttribute(w: Writer, name: string, value: AttributeValue): void {
 
 function writeValue(w: Writer, value: OnnxValue): void {
   w.text(1, value.name);
-  w.message(2, (type) =>
-    type.message(1, (tensor) => {
-      tensor.int(1, ONNX_TYPE[value.type]);
-      const { dims } = value;
-      if (!dims) return;
-      tensor.message(2, (shape) => {
-        for (const dim of dims)
-          shape.message(1, (d) => (typeof dim === 'number' ? d.int(1, dim) : d.text(2, dim)));
-      });
-    }),
-  );
+  w.message(2, (type) => {
+    if (value.isSequence)
+      type.message(4, (sequence) => sequence.message(1, (t) => writeTensorType(t, value)));
+    else writeTensorType(type, value);
+  });
+}
+
+function writeTensorType(type: Writer, { type: element, dims }: OnnxValue): void {
+  type.message(1, (tensor) => {
+    tensor.int(1, ONNX_TYPE[element]);
+    if (!dims) return;
+    tensor.message(2, (shape) => {
+      for (const dim of dims)
+        shape.message(1, (d) => (typeof dim === 'number' ? d.int(1, dim) : d.text(2, dim)));
+    });
+  });
 }
 
 function writeConstant(w: Writer, constant: OnnxConstant): void {
@@ -123,26 +133,28 @@ function writeConstant(w: Writer, constant: OnnxConstant): void {
   w.bytes(9, raw);
 }
 
+function writeGraph(graph: Writer, model: OnnxModel): void {
+  for (const node of model.nodes) {
+    graph.message(1, (n) => {
+      for (const input of node.inputs) n.text(1, input);
+      for (const output of node.outputs) n.text(2, output);
+      n.text(4, node.op);
+      for (const [name, value] of Object.entries(node.attributes))
+        n.message(5, (a) => writeAttribute(a, name, value));
+      if (node.domain) n.text(7, node.domain);
+    });
+  }
+  graph.text(2, model.name);
+  for (const constant of model.constants) graph.message(5, (c) => writeConstant(c, constant));
+  for (const input of model.inputs) graph.message(11, (v) => writeValue(v, input));
+  for (const output of model.outputs) graph.message(12, (v) => writeValue(v, output));
+}
+
 export function encodeModel(model: OnnxModel): Uint8Array {
   const w = new Writer();
   w.int(1, 10);
   w.text(2, 'tunesmith');
-  w.message(7, (graph) => {
-    for (const node of model.nodes) {
-      graph.message(1, (n) => {
-        for (const input of node.inputs) n.text(1, input);
-        for (const output of node.outputs) n.text(2, output);
-        n.text(4, node.op);
-        for (const [name, value] of Object.entries(node.attributes))
-          n.message(5, (a) => writeAttribute(a, name, value));
-        if (node.domain) n.text(7, node.domain);
-      });
-    }
-    graph.text(2, model.name);
-    for (const constant of model.constants) graph.message(5, (c) => writeConstant(c, constant));
-    for (const input of model.inputs) graph.message(11, (v) => writeValue(v, input));
-    for (const output of model.outputs) graph.message(12, (v) => writeValue(v, output));
-  });
+  w.message(7, (graph) => writeGraph(graph, model));
   const opset = (domain: string, version: number) =>
     w.message(8, (o) => {
       if (domain) o.text(1, domain);

@@ -75,4 +75,14 @@ describe('graphMemory', () => {
     const plain = makeGraph('g', { y: softmax(rows) });
     expect(graphMemory(flat, sizes).scratch).toBe(graphMemory(plain, sizes).scratch);
   });
+
+  test('a chain in blocks holds what leaves it, and a block of the rest', () => {
+    const shaped = makeInput('p', ['N', 2048]);
+    const one = exp(shaped);
+    const chain = reduceSum(add(exp(exp(one)), one), [1], true);
+    const array = 1024 * 2048 * 4;
+    const { scratch } = graphMemory(makeGraph('g', { y: chain }), sizes);
+    expect(scratch).toBeGreaterThanOrEqual(array + (4 * array) / 64);
+    expect(scratch).toBeLessThan(1.2 * array);
+  });
 });

@@ -6,6 +6,7 @@ import { type Bindings, evaluate } from '../graph/dim.ts';
 import { type Graph, isOp, type Node, topological } from '../graph/node.ts';
 import type { DType, OpAttrs } from '../graph/op.ts';
 import { Arena } from './arena.ts';
+import { BLOCKS, type Chain, chainsOf } from './blocks.ts';
 import { isKnownSize } from './known-size.ts';
 import { gemmOfAdd } from './lower.ts';
 import { simplify } from './simplify.ts';
@@ -101,7 +102,8 @@ function stepsOf(outputs: ReadonlyMap<string, Node>, sizes: Bindings): Step[] {
   const order = topological(outputs.values());
   const index = new Map(order.map((n, i) => [n, i]));
   const isOutput = new Set(outputs.values());
-  const folded = foldedProducts(order, isOutput);
+  const sums = sumsInProducts(order, isOutput);
+  const folded = new Set(sums.values());
   const isCallers = (n: Node) => isOp(n, 'input') || isOp(n, 'constant');
   const sigmoids = new Map(order.flatMap((n) => (isOp(n, 'sigmoid') ? [[n.inputs[0], n] as const] : [])));
   const operandsOf = (node: Node): Node[] => {
@@ -111,37 +113,73 @@ function stepsOf(outputs: ReadonlyMap<string, Node>, sizes: Bindings): Step[] {
     return all.flatMap((n) => (folded.has(n) ? n.inputs : [n])).filter((n) => !isCallers(n));
   };
   const kernels = order.filter((n) => !isCallers(n) && !folded.has(n));
-  const used = new Set(kernels.flatMap(operandsOf));
+  const users = Map.groupBy(
+    kernels.flatMap((user) => operandsOf(user).map((operand) => ({ user, operand }))),
+    ({ operand }) => operand,
+  );
+  const chains = chainsOf(order, (n) => isOutput.has(n) || sums.has(n));
+  /** What runs as one kernel. */
+  const unitOf = (node: Node): Unit => chains.get(node) ?? { members: [node] };
+  const readsOf = ({ members }: Unit): Node[] => {
+    const own = new Set(members);
+    return [...new Set(members.flatMap(operandsOf).filter((n) => !own.has(n)))];
+  };
   const known = new Map<Node, boolean[]>();
-  const steps: Step[] = [];
-  const seen = new Set<Node>();
-  const stack = kernels.filter((n) => !used.has(n)).map((node) => ({ node, isLeaving: false }));
-  for (let top = stack.pop(); top; top = stack.pop()) {
-    const { node, isLeaving } = top;
-    if (isLeaving) {
+  const stepsOfUnit = (unit: Unit): Step[] => {
+    const reads = readsOf(unit).map((n) => String(n.id));
+    const isChain = unit.members.length > 1;
+    const made = unit.members.flatMap((node) => {
       const bytes = bytesOf(node, sizes);
       const columns = evaluate(node.shape.at(-1) ?? 1, sizes);
       const isKnown = isKnownSize(node, known).every(Boolean);
       const size = isKnown ? `${WIDTH[node.dtype]}:${node.shape.join(',')}` : null;
-      const reads = operandsOf(node).map((n) => String(n.id));
-      steps.push(...expand(node, { bytes, size, reads, columns, isOutput: isOutput.has(node) }));
+      if (!isChain) return expand(node, { bytes, size, reads, columns, isOutput: isOutput.has(node) });
+      const leaves = users.get(node)?.some(({ user }) => !unit.members.includes(user));
+      return leaves
+        ? [{ value: String(node.id), bytes, reads, viewOf: null, isOutput: false, size: null }]
+        : [];
+    });
+    if (!isChain) return made;
+    // A block of every value, whatever else is made.
+    const bytes = (unit.members.length * bytesOf(unit.members[0], sizes)) / BLOCKS;
+    const block = {
+      value: `block.${unit.members[0].id}`,
+      bytes,
+      reads,
+      viewOf: null,
+      isOutput: false,
+      size: null,
+    };
+    return [block, ...made];
+  };
+  const steps: Step[] = [];
+  const seen = new Set<Node>();
+  const stack = kernels.filter((n) => !users.has(n)).map((node) => ({ node, isLeaving: false }));
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const { node, isLeaving } = top;
+    const unit = unitOf(node);
+    if (isLeaving) {
+      steps.push(...stepsOfUnit(unit));
       continue;
     }
     if (seen.has(node)) continue;
-    seen.add(node);
+    for (const member of unit.members) seen.add(member);
     stack.push({ node, isLeaving: true });
-    const next = operandsOf(node).sort((a, b) => (index.get(a) as number) - (index.get(b) as number));
+    const next = readsOf(unit).sort((a, b) => (index.get(a) as number) - (index.get(b) as number));
     for (const operand of next) if (!seen.has(operand)) stack.push({ node: operand, isLeaving: false });
   }
   return steps;
 }
 
-/** Products that become part of the sum that uses them. */
-function foldedProducts(order: readonly Node[], isOutput: ReadonlySet<Node>): Set<Node> {
+/** A kernel, or the kernels of a chain that runs in blocks. */
+type Unit = Chain;
+
+/** Sums that are made in one of their operands, a product. */
+function sumsInProducts(order: readonly Node[], isOutput: ReadonlySet<Node>): Map<Node, Node> {
   const users = new Map<Node, number>();
   for (const node of order) for (const i of node.inputs) users.set(i, (users.get(i) ?? 0) + 1);
   const fused = order.map((node) => gemmOfAdd(node, (n) => users.get(n) === 1 && !isOutput.has(n)));
-  return new Set(fused.flatMap((f) => (f ? [f.product] : [])));
+  return new Map(fused.flatMap((f, i) => (f ? [[order[i], f.product] as const] : [])));
 }
 
 /** The kernels that one operation is lowered to, where there are several that need memory. */
@@ -176,7 +214,9 @@ function expand(
       return isTurned ? [inner('swapped', reads), last([at('swapped')])] : [last(reads)];
     }
     case 'pad':
-      return [inner('rows', reads), last([at('rows')])];
+      return (node.attrs as OpAttrs['pad']).clear
+        ? [inner('rows', reads), last([at('rows')])]
+        : [last(reads)];
     case 'softmax_grad': {
       const [y, dy] = node.inputs.map((n) => String(n.id));
       return [

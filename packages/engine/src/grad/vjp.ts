@@ -118,7 +118,12 @@ export const vjpRules: VjpRules = {
   gather_rows: ({ inputs: [x, index] }, dy) => [b.scatterRows(dy, index, x.shape[0]), null],
   scatter_rows: ({ inputs: [, index] }, dy) => [b.gatherRows(dy, index), null],
   pad: ({ inputs: [, slotOf, real, place] }, dy) => [b.unpad(dy, { slotOf, real, place }), null, null, null],
-  unpad: ({ inputs: [, slotOf, real, place] }, dy) => [b.pad(dy, { slotOf, real, place }), null, null, null],
+  unpad: ({ inputs: [, slotOf, real, place] }, dy) => [
+    b.pad(dy, { slotOf, real, place }, { clear: true }),
+    null,
+    null,
+    null,
+  ],
 
   reduce_sum: ({ inputs: [x] }, dy, { axes, keep }) => [spread(dy, x, axes, keep)],
   reduce_mean: (node, dy, { axes, keep }) => {

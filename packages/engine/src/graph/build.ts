@@ -70,7 +70,8 @@ export interface Grid {
   real: Node;
   place: Node;
 }
-export const pad = (x: Node, g: Grid): Node => makeNode('pad', {}, [x, g.slotOf, g.real, g.place]);
+export const pad = (x: Node, g: Grid, { clear }: { clear: boolean }): Node =>
+  makeNode('pad', { clear }, [x, g.slotOf, g.real, g.place]);
 export const unpad = (x: Node, g: Grid): Node => makeNode('unpad', {}, [x, g.slotOf, g.real, g.place]);
 
 export const reduceSum = (x: Node, axes: number[], keep = false): Node =>

@@ -49,7 +49,10 @@ const bad: { [O in Exclude<Op, 'input' | 'constant' | 'cast'>]: (() => Node)[] }
   ],
   gather_rows: [() => b.gatherRows(x(3, 2), y(2)), () => b.gatherRows(x(), i32(2))],
   scatter_rows: [() => b.scatterRows(x(3, 2), i32(2), 4), () => b.scatterRows(x(3, 2), y(3), 4)],
-  pad: [() => b.pad(x('T', 3), g), () => b.pad(x('N', 3), { ...g, real: b.makeInput('real', [6]) })],
+  pad: [
+    () => b.pad(x('T', 3), g, { clear: true }),
+    () => b.pad(x('N', 3), { ...g, real: b.makeInput('real', [6]) }, { clear: false }),
+  ],
   unpad: [() => b.unpad(x('N', 3), g), () => b.unpad(x(6, 3), { ...g, place: b.makeInput('place', ['N']) })],
   reduce_sum: [
     () => b.reduceSum(x(2, 3), [2]),

@@ -41,8 +41,11 @@ export interface OpAttrs {
   gather_rows: Record<never, never>;
   /** The transpose of gather_rows: rows of dy [m, ...] added into zeros [rows, ...]. */
   scatter_rows: { rows: Dim };
-  /** Packed rows to a padded grid: x [n, c], slot_of [g] i32, real [g, 1], place [n] i32 -> [g, c]; zeros where real is 0. */
-  pad: Record<never, never>;
+  /**
+   * Packed rows to a padded grid: x [n, c], slot_of [g] i32, real [g, 1], place [n] i32 -> [g, c]. Where real is 0 there are
+   * zeros, or without `clear` whatever row slot_of names: for values of which no real row depends on the padding.
+   */
+  pad: { clear: boolean };
   /** A padded grid to packed rows: x [g, c], slot_of [g], real [g, 1], place [n] -> [n, c] = x[place]. */
   unpad: Record<never, never>;
 

@@ -35,8 +35,10 @@ export function packedAttention(q: Node, k: Node, v: Node, mask: Node, grid: Gri
   const { heads, kvHeads, headDim: d } = spec;
   const group = heads / kvHeads;
   const rows = product([group, 'T']);
-  const split = (x: Node) => transpose(reshape(pad(x, grid), ['B', 'T', kvHeads, d]), [0, 2, 1, 3]);
-  const queries = reshape(transpose(reshape(pad(q, grid), ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]), [
+  // No real query looks at padding, and what padding looks at is left out at the end.
+  const laid = (x: Node) => pad(x, grid, { clear: false });
+  const split = (x: Node) => transpose(reshape(laid(x), ['B', 'T', kvHeads, d]), [0, 2, 1, 3]);
+  const queries = reshape(transpose(reshape(laid(q), ['B', 'T', kvHeads, group, d]), [0, 2, 3, 1, 4]), [
     'B',
     kvHeads,
     rows,

@@ -25,6 +25,7 @@ import {
   type Session,
   sizeFeeds,
 } from './ort-runtime.ts';
+import { canRunInPlace, runInPlace } from './outputs-in-place.ts';
 
 export interface BackendOptions {
   /** Threads of one operator; 0 lets the runtime choose (one per physical core). */
@@ -38,6 +39,11 @@ export interface BackendOptions {
 const toOrt = (t: HostTensor): OrtTensor =>
   ({ type: ORT_TYPE[t.dtype], data: t.data, dims: t.dims, location: 'cpu' }) as unknown as OrtTensor;
 
+/** Detaching frees the binding's copies now; the garbage collector would do it some hundreds of megabytes later. */
+function discard(copies: Readonly<Record<string, OrtTensor>>): void {
+  for (const { data } of Object.values(copies)) ((data as Float32Array).buffer as ArrayBuffer).transfer(0);
+}
+
 class OrtExecutable implements Executable {
   readonly name: string;
   readonly inputs: Executable['inputs'];
@@ -45,6 +51,7 @@ class OrtExecutable implements Executable {
   readonly #runtime: Runtime;
   readonly #lowered: ReturnType<typeof lower>;
   readonly #pool: BufferPool;
+  readonly #halts: boolean;
   readonly #open: () => Promise<Session>;
   #session: Session | null;
   #isDisposed = false;
@@ -54,6 +61,7 @@ class OrtExecutable implements Executable {
     runtime: Runtime,
     lowered: ReturnType<typeof lower>,
     pool: BufferPool,
+    halts: boolean,
     open: () => Promise<Session>,
     session: Session,
   ) {
@@ -63,6 +71,7 @@ class OrtExecutable implements Executable {
     this.#runtime = runtime;
     this.#lowered = lowered;
     this.#pool = pool;
+    this.#halts = halts;
     this.#open = open;
     this.#session = session;
   }
@@ -88,11 +97,8 @@ class OrtExecutable implements Executable {
       fetches[name] = new this.#runtime.Tensor(ORT_TYPE[node.dtype] as 'float32', data as Float32Array, dims);
     }
     try {
-      const copies = await session.run(values, fetches);
-      // The binding writes into our buffers, and then hands out copies of them. Detaching frees a copy now; the garbage
-      // collector would do it some hundreds of megabytes later.
-      for (const { data } of Object.values(copies))
-        ((data as Float32Array).buffer as ArrayBuffer).transfer(0);
+      if (this.#halts) await runInPlace(session, values, fetches);
+      else discard(await session.run(values, fetches));
     } catch (cause) {
       for (const tensor of Object.values(out)) tensor.dispose();
       throw runFailed(this.name, cause);
@@ -132,7 +138,8 @@ class OrtBackend extends HostMemory implements Backend {
   }
 
   async compile(graph: Graph): Promise<Executable> {
-    const lowered = lower(simplify(graph), { provider: this.name, halfFloats: true });
+    const halts = this.name === 'cpu' && (await canRunInPlace(this.#runtime));
+    const lowered = lower(simplify(graph), { provider: this.name, halfFloats: true, halts });
     const { threads = 0, profilePrefix } = this.#options;
     const open = () =>
       openSession(this.#runtime, graph.name, lowered.bytes, {
@@ -144,11 +151,21 @@ class OrtBackend extends HostMemory implements Backend {
         graphOptimizationLevel: 'all',
         // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
         enableMemPattern: false,
+        // Every session has threads of its own. Without this they go on spinning after a run and take the next session's time.
+        extra: { session: { force_spinning_stop: '1' } },
         ...(profilePrefix
           ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
           : {}),
       });
-    const executable = new OrtExecutable(graph.name, this.#runtime, lowered, this.#pool, open, await open());
+    const executable = new OrtExecutable(
+      graph.name,
+      this.#runtime,
+      lowered,
+      this.#pool,
+      halts,
+      open,
+      await open(),
+    );
     this.#executables.add(executable);
     return executable;
   }

@@ -214,9 +214,10 @@ export const referenceRules: ReferenceRules = {
     });
     return out;
   },
-  pad: (_attrs, [x, slotOf, real]) => {
+  pad: ({ clear }, [x, slotOf, real]) => {
     const width = x.dims[1];
-    return gather('pad', x, slotOf).map((value, i) => value * real.data[Math.floor(i / width)]);
+    const rows = gather('pad', x, slotOf);
+    return clear ? rows.map((value, i) => value * real.data[Math.floor(i / width)]) : rows;
   },
   unpad: (_attrs, [x, , , place]) => gather('unpad', x, place),
 
