@@ -370,7 +370,7 @@ describe('parseModelConfig', () => {
     const error = errorOf(() => parse({ model_type: 'mamba' }));
     expect(error).toMatchObject({ code: 'MODEL_UNKNOWN_ARCHITECTURE' });
     expect(error.message).toMatch(
-      /\(llama, mistral, qwen2, qwen3, gemma2, gemma3_text, gemma3, phi3, glm, glm4\), found model_type "mamba"/,
+      /\(llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, gemma2, gemma3_text, gemma3, phi3, glm, glm4\), found model_type "mamba"/,
     );
   });
 
