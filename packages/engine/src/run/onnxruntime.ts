@@ -151,7 +151,7 @@ class OrtBackend extends HostMemory implements Backend {
         graphOptimizationLevel: 'all',
         // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
         enableMemPattern: false,
-        // Every session has threads of its own. Without this they go on spinning after a run and take the next session's time.
+        // Every graph has threads of its own. Without this they go on spinning after a run and take the next graph's time.
         extra: { session: { force_spinning_stop: '1' } },
         ...(profilePrefix
           ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
