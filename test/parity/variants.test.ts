@@ -44,11 +44,9 @@ async function opened(model: string, words: string[], use: 'train' | 'infer' = '
     { readFile: (path) => readFileSync(path, 'utf8') },
   );
   const base = await openModel(dir, { cacheDir: join(dir, 'no-cache'), offline: true });
+  onTestFinished(() => base.weights.close());
   const one = await openDecoder(args, base as unknown as Base, use, () => {});
-  onTestFinished(async () => {
-    await base.weights.close();
-    await one.decoder.backend.dispose();
-  });
+  onTestFinished(() => one.decoder.backend.dispose());
   return { args, ...one };
 }
 
@@ -169,6 +167,15 @@ test('a new DoRA adapter changes nothing, whatever the base rests in', async () 
   }
 });
 
+/** s B A of every pair, which has no signs to choose. */
+const productsOf = ({ pairs, ...adapter }: LoraAdapter) =>
+  new Map(
+    pairs.map((pair) => {
+      const zero = new Float32Array(pair.inFeatures * pair.outFeatures);
+      return [pair.module, mergeIntoWeights(pair.module, zero, pair, loraScale(adapter, pair))];
+    }),
+  );
+
 describe('pissa', () => {
   const facts = factsOf('pissa');
   const reference = readReference(facts.model);
@@ -184,15 +191,6 @@ describe('pissa', () => {
     '--lora_target',
     'all',
   ];
-
-  /** s B A of every pair, which has no signs to choose. */
-  const productsOf = ({ pairs, ...adapter }: LoraAdapter) =>
-    new Map(
-      pairs.map((pair) => {
-        const zero = new Float32Array(pair.inFeatures * pair.outFeatures);
-        return [pair.module, mergeIntoWeights(pair.module, zero, pair, loraScale(adapter, pair))];
-      }),
-    );
 
   test('begins with the pairs of peft, computes what the base computes, and trains along the same curve', async () => {
     const one = await opened(facts.model, words);
@@ -235,5 +233,68 @@ describe('pissa', () => {
       '4',
     ]);
     await expect(packed).rejects.toMatchObject({ code: 'ADAPTERS_UNSUPPORTED' });
+  });
+});
+
+describe('loftq', () => {
+  const facts = factsOf('loftq');
+  const reference = readReference(facts.model);
+  const examples = examplesOf(reference);
+  const base = ['--quantization_bit', '4', '--double_quantization', 'false'];
+  const words = [...base, '--loftq_init', '--lora_rank', '3', '--lora_alpha', '3', '--lora_target', 'all'];
+  const pairsOf = ({ decoder, adapter }: Awaited<ReturnType<typeof opened>>): LoraAdapter => {
+    const parameterOf = (name: string) => decoder.parameters.find((p) => p.name === name)!;
+    const modules = decoder.parameters.flatMap(({ name }) => /(.*)\.lora_A/.exec(name)?.[1] ?? []);
+    const pairs = modules.map((module) => {
+      const [a, b] = ['A', 'B'].map((side) => parameterOf(`${module}.lora_${side}.weight`));
+      const [rank, inFeatures] = a.shape;
+      return { module, rank, inFeatures, outFeatures: b.shape[0], a: a.value, b: b.value };
+    });
+    return { ...adapter!, pairs };
+  };
+
+  test('codes and pairs are those of peft, and training follows the same curve', async () => {
+    const one = await opened(facts.model, [...words, '--loftq_iter', '3']);
+    const theirs = await readPeftAdapter(join(FOLDER, 'loftq'));
+    const products = productsOf(pairsOf(one));
+    for (const [module, product] of productsOf(theirs))
+      expect(apart(products.get(module) ?? [], product), module).toBeLessThan(1e-4);
+    const nll = await tokenLosses(one.decoder, reference.batch.input_ids);
+    facts.nll.forEach((row, r) => {
+      expect(worstApart(nll[r], row)).toBeLessThan(EXACT);
+    });
+    const curve = await trainCurve(one.decoder, examples, settings(facts.curve));
+    expect(worstApart(curve.loss, facts.curve.loss), 'losses').toBeLessThan(1e-4);
+    expect(worstApart(curve.gradNorm, facts.curve.grad_norm), 'norms').toBeLessThan(1e-4);
+    const config = JSON.parse(modelFiles(one, one.args)['adapter_config.json'] as string);
+    expect(config).toMatchObject({
+      init_lora_weights: 'loftq',
+      loftq_config: { loftq_bits: 4, loftq_iter: 3 },
+    });
+  });
+
+  test('an adapter of peft is read against the codes of its own iterations', async () => {
+    const adapter = ['--adapter_name_or_path', join(FOLDER, 'loftq')];
+    const { decoder } = await opened(facts.model, [...base, ...adapter], 'infer');
+    const nll = await tokenLosses(decoder, reference.batch.input_ids);
+    facts.nll.forEach((row, r) => {
+      expect(worstApart(nll[r], row)).toBeLessThan(EXACT);
+    });
+    await expect(opened(facts.model, adapter, 'infer')).rejects.toMatchObject({
+      code: 'ADAPTERS_UNSUPPORTED',
+    });
+  });
+
+  test('one iteration brings the base nearer and leaves an adapter like any other, whatever the scale', async () => {
+    const farFrom = async (extra: string[]) => {
+      const one = await opened(facts.model, extra);
+      const nll = await tokenLosses(one.decoder, reference.batch.input_ids);
+      const config = JSON.parse(modelFiles(one, one.args)['adapter_config.json'] as string);
+      expect(config.init_lora_weights).toBe(true);
+      return apart(nll.flat(), reference.full.nll.flat());
+    };
+    const plain = await farFrom([...base, '--lora_target', 'all']);
+    const high = ['--quantization_bit', '4', '--loftq_init', '--lora_target', 'all', '--lora_rank', '16'];
+    expect(await farFrom([...high, '--lora_alpha', '64'])).toBeLessThan(plain / 2);
   });
 });

@@ -1,15 +1,17 @@
-"""What peft computes with LoRA variants on the tiny models of ../models: DoRA, modules saved whole, PiSSA.
+"""What peft computes with LoRA variants on the tiny models of ../models: DoRA, modules saved whole, PiSSA, LoftQ.
 
 Out, beside this file: an adapter folder per case as peft saves it, and one JSON and one safetensors file with its loss,
 last logits, gradients and 20-step training curve; and one DoRA layer with dropout on its own. The figures are made by the
 functions of ../models/generate.py. Run it with the same environment.
 """
 
+import inspect
 import json
 import sys
 from pathlib import Path
 
 import torch
+import peft.tuners.lora.layer as lora_layer
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
@@ -24,6 +26,9 @@ CASES = {
     "dora-rslora": dict(model="llama", config=dict(use_dora=True, use_rslora=True, target_modules=["q_proj", "down_proj"])),
     "whole": dict(model="llama", config=dict(modules_to_save=["embed_tokens", "lm_head", "norm"])),
     "whole-tied": dict(model="llama-tied", config=dict(modules_to_save=["embed_tokens"])),
+    # At a scale of 1, which peft's start takes for granted.
+    "loftq": dict(model="llama", keep_init=True,
+                  config=dict(init_lora_weights="loftq", lora_alpha=3, loftq_config=dict(loftq_bits=4, loftq_iter=3))),
     "pissa": dict(model="llama", config=dict(init_lora_weights="pissa"), keep_init=True),
 }  # fmt: skip
 
@@ -31,6 +36,19 @@ CASES = {
 def key_of(name):
     name = name.replace(".modules_to_save.default", "").replace(".default.weight", ".weight")
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+
+def loftq_on_cpu():
+    """peft's own loftq_init, which asks for a GPU by name only."""
+    from peft.utils import loftq_utils
+
+    source = inspect.getsource(loftq_utils.loftq_init)
+    changed = source.replace('"xpu" if is_xpu_available() else "cuda"', '"cpu"')
+    assert changed != source
+    exec(changed.replace(".to(compute_device)\n            dequantized_weight = bnb.functional.dequantize_4bit",
+                         "._quantize(compute_device)\n            dequantized_weight = bnb.functional.dequantize_4bit"),
+         loftq_utils.__dict__)
+    lora_layer.loftq_init = loftq_utils.loftq_init
 
 
 def adapted(name, spec):
@@ -61,7 +79,10 @@ def make(name, spec):
     save_file({key_of(k): g.contiguous() for k, g in grads.items()}, HERE / f"{name}-grads.safetensors")
     curve = base.train(model, batch, STEPS)
     assert curve["loss"][-1] < curve["loss"][0]
-    if spec.get("keep_init"):
+    if name == "loftq":
+        state = {k: v.contiguous() for k, v in get_peft_model_state_dict(model).items()}
+        save_file(state, HERE / f"{name}-after20.safetensors")
+    if name == "pissa":
         state = {k: v.contiguous() for k, v in get_peft_model_state_dict(model).items()}
         save_file(state, HERE / f"{name}-after20.safetensors")
         converted = HERE / f"{name}-converted"
@@ -124,6 +145,7 @@ def dropout_layer():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    loftq_on_cpu()
     for chosen in sys.argv[1:] or CASES:
         make(chosen, CASES[chosen])
     dropout_layer()

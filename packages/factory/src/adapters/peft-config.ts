@@ -12,6 +12,8 @@ export interface PeftSettings {
   useDora: boolean;
   /** A start that changes the base, which is done here too; null for all others. */
   start: string | null;
+  /** Of LoftQ, which changes what a base in 4 bits holds; null for other starts. */
+  loftqIterations: number | null;
   modulesToSave: string[];
   baseModel: string;
   /** Module name or trailing part of one → alpha of its own. */
@@ -33,7 +35,8 @@ const UNSUPPORTED: Record<string, string> = {
   monteclora_config: 'Monte Carlo LoRA',
   velora_config: 'VeLoRA',
 };
-/** Initialisations that leave the base weights as they are; of the others PiSSA is done here, OLoRA, LoftQ and CorDA are not. */
+/** Initialisations that leave the base weights as they are; of the others PiSSA and LoftQ are done here, OLoRA
+ *  and CorDA are not. */
 const PLAIN_INITS = new Set<unknown>([true, false, null, undefined, 'gaussian', 'eva', 'orthogonal']);
 const PISSA = /^pissa(_niter_\d{1,4})?$/;
 /** Keys of any PEFT version that do not change what a trained adapter computes. */
@@ -60,6 +63,7 @@ export function parsePeftConfig(raw: Readonly<Record<string, unknown>>, file: st
     useRslora: raw.use_rslora === true,
     useDora: raw.use_dora === true,
     start: startOf(raw),
+    loftqIterations: loftqOf(raw, file),
     modulesToSave: readNames(raw.modules_to_save, file),
     baseModel: typeof raw.base_model_name_or_path === 'string' ? raw.base_model_name_or_path : '',
     alphaPattern: readAlphaPattern(raw.alpha_pattern, file),
@@ -84,11 +88,11 @@ export function formatPeftConfig(
     exclude_modules: null,
     fan_in_fan_out: false,
     inference_mode: true,
-    init_lora_weights: adapter.start ?? true,
+    init_lora_weights: adapter.loftqIterations ? 'loftq' : (adapter.start ?? true),
     layer_replication: null,
     layers_pattern: null,
     layers_to_transform: null,
-    loftq_config: {},
+    loftq_config: adapter.loftqIterations ? { loftq_bits: 4, loftq_iter: adapter.loftqIterations } : {},
     lora_alpha: adapter.alpha,
     lora_bias: false,
     lora_dropout: adapter.dropout,
@@ -168,6 +172,17 @@ function startOf({ init_lora_weights: init }: Readonly<Record<string, unknown>>)
   return typeof init === 'string' && PISSA.test(init) ? init : null;
 }
 
+function loftqOf(raw: Readonly<Record<string, unknown>>, file: string): number | null {
+  if (raw.init_lora_weights !== 'loftq') return null;
+  const config = (raw.loftq_config ?? {}) as Readonly<Record<string, unknown>>;
+  const bits = numberOf(config, 'loftq_bits', file, { min: 2, max: 8, fallback: 4 });
+  if (bits !== 4) throw unsupported(file, 'loftq_config.loftq_bits', `${bits} bits, not 4`);
+  const iterations = numberOf(config, 'loftq_iter', file, { min: 1, max: 99, fallback: 1 });
+  if (!Number.isInteger(iterations))
+    throw badConfig(file, 'loftq_config.loftq_iter', 'a whole number', iterations);
+  return iterations;
+}
+
 function readNames(value: unknown, file: string): string[] {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value;
@@ -182,7 +197,7 @@ function refuseUnsupported(raw: Readonly<Record<string, unknown>>, file: string)
     throw unsupported(file, 'task_type', brief(raw.task_type));
   if (raw.bias !== undefined && raw.bias !== null && raw.bias !== 'none')
     throw unsupported(file, 'bias', `trained biases (${brief(raw.bias)})`);
-  if (!PLAIN_INITS.has(raw.init_lora_weights) && startOf(raw) === null) {
+  if (!PLAIN_INITS.has(raw.init_lora_weights) && startOf(raw) === null && raw.init_lora_weights !== 'loftq') {
     throw unsupported(
       file,
       'init_lora_weights',

@@ -50,6 +50,7 @@ export async function readPeftAdapter(dir: string): Promise<LoraAdapter> {
     pairs,
     ...(settings.useDora ? { useDora: true } : {}),
     ...(settings.start ? { start: settings.start } : {}),
+    ...(settings.loftqIterations ? { loftqIterations: settings.loftqIterations } : {}),
     ...(whole.length > 0 ? { modulesToSave: settings.modulesToSave, whole } : {}),
   };
 }

@@ -168,6 +168,7 @@ const FREEZE_ONLY = ['freeze_trainable_layers', 'freeze_trainable_modules', 'fre
 const IDLE_WITHOUT: [string, keyof TrainArgs][] = [
   ['galore_', 'use_galore'],
   ['apollo_', 'use_apollo'],
+  ['loftq_iter', 'loftq_init'],
   ['badam_', 'use_badam'],
   ['asft_alpha', 'use_asft_loss'],
   ['eaft_alpha', 'use_eaft_loss'],

@@ -70,6 +70,13 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
     'PiSSA iterations, -1 for exact: named in the adapter; here they go on until the vectors stand still',
   ),
   supported('pissa_convert', bool, false, 'also save a PiSSA adapter as plain LoRA of twice the rank'),
+  supported(
+    'loftq_init',
+    bool,
+    false,
+    'LoftQ: begin with the largest singular part of what 4 bits miss of each weight',
+  ),
+  supported('loftq_iter', int(1, 99), 1, 'LoftQ: how often weight and adapter are fitted to each other'),
   supported('create_new_adapter', bool, false, 'merge the given adapters, then start a new one'),
   noEffect('module_dropout', float(), 0, 'OFT dropout', OFT),
   noEffect('oft_rank', int(0), 0, 'OFT rank', OFT),

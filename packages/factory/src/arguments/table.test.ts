@@ -167,6 +167,8 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   use_rslora: true,
   use_dora: true,
   pissa_init: true,
+  loftq_init: true,
+  loftq_iter: true,
   pissa_iter: true,
   pissa_convert: true,
   additional_target: true,

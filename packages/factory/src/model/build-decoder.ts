@@ -7,7 +7,7 @@ import { EMBEDDING, rowsOnDisk } from './embedding.ts';
 import { expectedTensors } from './expected-tensors.ts';
 import type { LoraOptions } from './layer-spec-of.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
-import { parkWeights, type Quantisation } from './park-weights.ts';
+import { parkWeights, type Quantisation, type QuantiseWithAdapter } from './park-weights.ts';
 import type { ValueHead } from './value-head.ts';
 
 export interface BuildOptions {
@@ -21,6 +21,7 @@ export interface BuildOptions {
   /** How frozen layers rest; as plain values where neither is set. */
   quantisation?: Quantisation | null;
   stream?: boolean;
+  withAdapter?: QuantiseWithAdapter;
   edit?: LoadOptions['edit'];
   onProgress?: LoadOptions['onProgress'];
   onNote?: LoadOptions['onNote'];
@@ -31,7 +32,9 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
   const { quantisation = null, stream = false, valueHead } = options;
   const isTrained = (name: string) => trained.has(name);
   const names = [...expectedTensors(config).keys()];
-  const parked = await parkWeights(source, names, { isTrained, halfStorage, quantisation, stream, onNote });
+  const { withAdapter } = options;
+  const how = { isTrained, halfStorage, quantisation, stream, withAdapter, onNote };
+  const parked = await parkWeights(source, names, how);
   const mayRest = (stream || quantisation) && !config.tieEmbeddings && !edit && !isTrained(EMBEDDING);
   const embedding = (mayRest ? await rowsOnDisk(source, { isTrained, halfStorage }) : null) ?? undefined;
   const plain = names.filter((name) => !parked.has(name) && !(embedding && name === EMBEDDING));

@@ -4,7 +4,13 @@
 import type { PackedTensor, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
 import type { FourBitKind } from './bitsandbytes/codes.ts';
 import { dequantise8Bit, quantise8Bit } from './bitsandbytes/eight-bit.ts';
-import { dequantise4Bit, fourBitBytes, quantise4Bit, type ReadValues } from './bitsandbytes/four-bit.ts';
+import {
+  dequantise4Bit,
+  type FourBitMatrix,
+  fourBitBytes,
+  quantise4Bit,
+  type ReadValues,
+} from './bitsandbytes/four-bit.ts';
 import { bf16ToF16Checked, bf16ToF32, f16ToF32 } from './half.ts';
 import { isRouter } from './layer-modules.ts';
 import { notFinite, toStored } from './load-weights.ts';
@@ -13,12 +19,24 @@ import { releaseArray } from './release-array.ts';
 
 export type Quantisation = { bits: 4; kind: FourBitKind; nested: boolean } | { bits: 8 };
 
+/**
+ * Quantises a matrix of float32 values together with the start of its adapter (LoftQ); null for matrices that have none. `plain`
+ * is how all others are quantised.
+ */
+export type QuantiseWithAdapter = (
+  name: string,
+  values: Float32Array,
+  shape: readonly number[],
+  plain: (values: Float32Array) => FourBitMatrix,
+) => Promise<FourBitMatrix | null>;
+
 export interface ParkOptions {
   quantisation: Quantisation | null;
   /** Frozen layers stay on the disk. */
   stream: boolean;
   isTrained(name: string): boolean;
   halfStorage: boolean;
+  withAdapter?: QuantiseWithAdapter;
   onNote?(text: string): void;
 }
 
@@ -41,7 +59,9 @@ export async function parkWeights(
     const tensor = await source.read(name);
     parked.set(
       name,
-      quantisation ? quantised(tensor, quantisation) : await streamed(tensor, source, options),
+      quantisation
+        ? await quantised(tensor, quantisation, options.withAdapter)
+        : await streamed(tensor, source, options),
     );
     releaseArray(tensor.data);
   }
@@ -55,8 +75,12 @@ function unpackedWhenDue({ shape, bytes, expand }: PackedTensor): ParkedWeight {
   return { shape, dtype: 'f32', restBytes: bytes, load: (into) => expand(into as Float32Array) };
 }
 
-function quantised(tensor: WeightTensor, how: Quantisation): ParkedWeight {
-  const { shape } = tensor;
+async function quantised(
+  tensor: WeightTensor,
+  how: Quantisation,
+  withAdapter?: QuantiseWithAdapter,
+): Promise<ParkedWeight> {
+  const { name, shape } = tensor;
   const read = finiteValues(tensor);
   if (how.bits === 8) {
     const matrix = quantise8Bit(read, shape);
@@ -67,7 +91,10 @@ function quantised(tensor: WeightTensor, how: Quantisation): ParkedWeight {
       load: (into) => dequantise8Bit(matrix, into as Float32Array),
     };
   }
-  const matrix = quantise4Bit(read, shape, how.kind, how.nested);
+  const plain = (values: Float32Array) =>
+    quantise4Bit((from, to) => values.subarray(from, to), shape, how.kind, how.nested);
+  const joint = withAdapter && (await withAdapter(name, read(0, tensor.data.length), shape, plain));
+  const matrix = joint ?? quantise4Bit(read, shape, how.kind, how.nested);
   return {
     shape,
     dtype: 'f32',

@@ -6,6 +6,8 @@ import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { initialLora } from '#factory/model/initial-lora.ts';
 import type { InitialPair, LoraOptions } from '#factory/model/layer-spec-of.ts';
+import { loftqPair } from '#factory/model/loftq.ts';
+import type { QuantiseWithAdapter } from '#factory/model/park-weights.ts';
 import { takePrincipalPair } from '#factory/model/principal-pair.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
@@ -51,13 +53,13 @@ export async function openAdapters(
   if (continued) {
     if (
       use === 'train' &&
-      (continued.whole || continued.start) &&
+      (continued.whole || continued.start || continued.loftqIterations) &&
       args.ref_model === null &&
       (args.stage === 'dpo' || args.stage === 'kto')
     )
       throw new FactoryError({
         code: 'ADAPTERS_UNSUPPORTED',
-        message: `the adapter ${continued.start ? 'changes the base weights (PiSSA)' : `brings whole modules (${continued.modulesToSave?.join(', ')})`}, so the model without it cannot be the reference of stage ${args.stage}`,
+        message: `the adapter ${continued.start || continued.loftqIterations ? `changes the base weights (${continued.start ? 'PiSSA' : 'LoftQ'})` : `brings whole modules (${continued.modulesToSave?.join(', ')})`}, so the model without it cannot be the reference of stage ${args.stage}`,
         remedy: 'Set ref_model to the base model, or merge the adapter with create_new_adapter.',
       });
     const tensors = use === 'train' ? (continued.whole ?? []).map(({ name }) => name) : [];
@@ -82,6 +84,8 @@ function newAdapter(loraModules: readonly string[], args: TrainArgs, shapes: Rea
     useRslora,
     useDora,
     start: args.pissa_init ? pissaName(args.pissa_iter) : null,
+    // One iteration leaves the base as 4 bits alone make it, so that the adapter is like any other.
+    ...(args.loftq_init && args.loftq_iter > 1 ? { loftqIterations: args.loftq_iter } : {}),
     modulesToSave: args.additional_target,
     targetModules: [...new Set(loraModules.map((m) => m.slice(m.lastIndexOf('.') + 1)))].sort(),
     baseModel: args.model_name_or_path,
@@ -92,7 +96,7 @@ function newAdapter(loraModules: readonly string[], args: TrainArgs, shapes: Rea
     scale,
     dropout: dropoutOf(args),
     dora: useDora,
-    changesBase: args.pissa_init,
+    changesBase: args.pissa_init || args.loftq_init,
     modules,
   };
   return { settings, lora };
@@ -127,7 +131,7 @@ function continueAdapter(given: LoraAdapter, args: TrainArgs, use: 'train' | 'in
     scale,
     dropout: active,
     dora: given.useDora,
-    changesBase: Boolean(given.start),
+    changesBase: Boolean(given.start || given.loftqIterations),
     modules,
   };
   return { lora, settings: { ...settings, dropout, baseModel: args.model_name_or_path } };
@@ -172,3 +176,26 @@ export function baseEditor(
 }
 
 type LoraSizes = Pick<LoraPair, 'inFeatures' | 'outFeatures' | 'rank'>;
+
+/** How LoftQ quantises the base: for an adapter that begins, whose pairs it sets, or for one that was begun so. */
+export function loftqQuantiser(
+  { continued, lora }: OpenedAdapters,
+  args: TrainArgs,
+  product: MatrixProduct,
+): QuantiseWithAdapter | undefined {
+  const iterations = continued ? continued.loftqIterations : args.loftq_init ? args.loftq_iter : undefined;
+  if (!lora || !iterations) return undefined;
+  const { rank, scale } = lora;
+  return async (name, values, shape, plain) => {
+    const pair = lora.modules.get(name.replace(/\.weight$/, ''));
+    if (!pair) return null;
+    // The codes of the first iteration do not depend on the pair.
+    if (continued && iterations === 1) return null;
+    const { matrix, a, b } = await loftqPair(values, shape, { rank, scale, iterations }, plain, product);
+    if (!continued) {
+      pair.a.set(a);
+      pair.b.set(b);
+    }
+    return matrix;
+  };
+}

@@ -11,7 +11,7 @@ import { untieHead } from '#factory/model/untie-head.ts';
 import { initialValueHead, type ValueHead } from '#factory/model/value-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { type AdapterSettings, baseEditor, openAdapters } from './open-adapters.ts';
+import { type AdapterSettings, baseEditor, loftqQuantiser, openAdapters } from './open-adapters.ts';
 import type { Base } from './open-base.ts';
 import { readValueHead } from './value-head-file.ts';
 
@@ -59,6 +59,9 @@ export async function openDecoder(
   const initial: OpenedDecoder['initial'] = new Map();
   if (adapters.settings?.start && !continued)
     note('taking the largest singular part out of each adapted weight (PiSSA)');
+  refuseOtherCodes(all, args);
+  const begins = use === 'train' && !continued && args.loftq_init;
+  if (begins) note('fitting each adapter to what 4 bits miss of its weight (LoftQ)');
   const decoder = await buildDecoder({
     backend,
     config,
@@ -69,6 +72,7 @@ export async function openDecoder(
     halfStorage: args.fp16 || args.bf16,
     quantisation: quantisationOf(args),
     stream: args.stream_base,
+    withAdapter: loftqQuantiser(adapters, { ...args, loftq_init: begins }, matrixProduct(backend)),
     edit:
       changesBase || adapters.settings?.start
         ? baseEditor(adapters, matrixProduct(backend), initial)
@@ -94,6 +98,18 @@ export async function openDecoder(
     trainableParameters,
     allParameters: baseParameters + (lora ? trainableParameters : 0),
   };
+}
+
+/** A LoftQ adapter belongs to the codes that its own iterations gave. */
+function refuseOtherCodes(given: readonly LoraAdapter[], args: TrainArgs): void {
+  if (!given.some(({ loftqIterations }) => loftqIterations)) return;
+  const { quantization_bit: bits, quantization_type: type, double_quantization: nested } = args;
+  if (given.length === 1 && bits === 4 && type === 'nf4' && !nested && !args.create_new_adapter) return;
+  throw new FactoryError({
+    code: 'ADAPTERS_UNSUPPORTED',
+    message: `an adapter that LoftQ began needs its base in 4 bits of type nf4 without double quantisation, and no other adapter beside it; found quantization_bit ${bits}, quantization_type ${type}, double_quantization ${nested}, ${given.length} adapters`,
+    remedy: 'Set quantization_bit to 4, quantization_type to nf4 and double_quantization to false.',
+  });
 }
 
 /** PiSSA needs the weights that it changes as plain values. */

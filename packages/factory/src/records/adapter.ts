@@ -35,6 +35,8 @@ export interface LoraAdapter {
   useDora?: boolean;
   /** PEFT's name of a start that changes the base: `pissa`, or `pissa_niter_<n>`. The pairs then belong to the changed base. */
   start?: string | null;
+  /** With LoftQ of more than one iteration: how many. The pairs then belong to what they left of the base in 4 bits. */
+  loftqIterations?: number;
   /** Names of modules that are saved whole, as the user gave them, and their tensors. */
   modulesToSave?: string[];
   whole?: WholeTensor[];

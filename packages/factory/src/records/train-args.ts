@@ -94,6 +94,8 @@ export interface FinetuningArgs {
   /** −1 names the exact decomposition; the vectors are iterated until they stand still in any case. */
   pissa_iter: number;
   pissa_convert: boolean;
+  loftq_init: boolean;
+  loftq_iter: number;
   /** Modules that are trained and saved whole beside the adapter. */
   additional_target: string[];
   /** Train (freeze) or adapt (lora) only the blocks that block expansion inserted. */

@@ -74,6 +74,8 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   use_rslora: 'result',
   use_dora: 'result',
   pissa_init: 'result',
+  loftq_init: 'result',
+  loftq_iter: 'result',
   pissa_iter: 'none',
   pissa_convert: 'none',
   additional_target: 'result',
