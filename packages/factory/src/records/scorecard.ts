@@ -41,6 +41,10 @@ export type IntervalMethod =
   | 'wilson'
   | 'bootstrap-percentile'
   | 'bootstrap-bca'
+  /** Of a difference of two shares on the same rows (eval/statistics/paired-shares.ts). */
+  | 'bonett-price'
+  /** Mean ± z standard errors. */
+  | 'normal'
   /** All rows agree, so that resampling shows no spread: see `withoutVariation` in eval/statistics/bootstrap.ts. */
   | 'no-variation';
 

@@ -65,7 +65,7 @@ export function summarize(
 }
 
 /** `f1_per_class[spam]`, `bleu@zh`. */
-function valueName(metric: MetricIdentity, { named, part, variant }: PreparedMetric): string {
+export function valueName(metric: MetricIdentity, { named, part, variant }: PreparedMetric): string {
   if (named !== undefined) return named;
   return `${metric.name}${variant === undefined ? '' : `@${variant}`}${part === undefined ? '' : `[${part}]`}`;
 }

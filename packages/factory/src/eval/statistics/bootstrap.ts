@@ -53,7 +53,7 @@ export function bootstrapIntervals(
   settings: BootstrapSettings,
 ): (Interval | null)[] {
   if (units.length < 2 || count === 0) return new Array<null>(count).fill(null);
-  const replicates = replicatesOf(joint, count, units, settings);
+  const replicates = jointReplicates(joint, count, units, settings);
   const isBca = settings.method === 'bca';
   const observed = isBca ? joint(units.flat()) : [];
   const leftOut = isBca ? units.map((_, out) => joint(units.filter((_, i) => i !== out).flat())) : [];
@@ -71,10 +71,11 @@ export function bootstrapReplicates(
   units: readonly (readonly number[])[],
   settings: Pick<BootstrapSettings, 'resamples' | 'seed'>,
 ): Float64Array {
-  return replicatesOf((rows) => [statistic(rows)], 1, units, settings)[0];
+  return jointReplicates((rows) => [statistic(rows)], 1, units, settings)[0];
 }
 
-function replicatesOf(
+/** Of `count` statistics, all over the same resamples. */
+export function jointReplicates(
   joint: JointStatistic,
   count: number,
   units: readonly (readonly number[])[],

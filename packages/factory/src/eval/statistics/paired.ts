@@ -5,7 +5,8 @@ import type { Interval } from '#factory/records/scorecard.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import {
   type BootstrapSettings,
-  bootstrapReplicates,
+  type JointStatistic,
+  jointReplicates,
   percentileInterval,
   type Statistic,
 } from './bootstrap.ts';
@@ -24,15 +25,26 @@ export function pairedBootstrap(
   units: readonly (readonly number[])[],
   settings: Pick<BootstrapSettings, 'level' | 'resamples' | 'seed'>,
 ): PairedBootstrapResult | null {
-  if (units.length < 2) return null;
-  const difference: Statistic = (rows) => statisticB(rows) - statisticA(rows);
-  const delta = difference(units.flat());
-  const replicates = bootstrapReplicates(difference, units, settings);
-  if (Number.isNaN(delta) || replicates.length * 2 < settings.resamples) return null;
-  const atMost = replicates.filter((value) => value <= 0).length;
-  const atLeast = replicates.filter((value) => value >= 0).length;
-  const p = Math.min(1, (2 * (Math.min(atMost, atLeast) + 1)) / (replicates.length + 1));
-  return { delta, interval: percentileInterval(replicates, settings.level), p };
+  return pairedBootstraps((rows) => [statisticB(rows) - statisticA(rows)], 1, units, settings)[0];
+}
+
+/** Of `count` differences, all over the same resamples. */
+export function pairedBootstraps(
+  differences: JointStatistic,
+  count: number,
+  units: readonly (readonly number[])[],
+  settings: Pick<BootstrapSettings, 'level' | 'resamples' | 'seed'>,
+): (PairedBootstrapResult | null)[] {
+  if (units.length < 2 || count === 0) return new Array<null>(count).fill(null);
+  const deltas = differences(units.flat());
+  return jointReplicates(differences, count, units, settings).map((replicates, i) => {
+    const delta = deltas[i];
+    if (Number.isNaN(delta) || replicates.length * 2 < settings.resamples) return null;
+    const atMost = replicates.filter((value) => value <= 0).length;
+    const atLeast = replicates.filter((value) => value >= 0).length;
+    const p = Math.min(1, (2 * (Math.min(atMost, atLeast) + 1)) / (replicates.length + 1));
+    return { delta, interval: percentileInterval(replicates, settings.level), p };
+  });
 }
 
 export interface SignFlipResult {
