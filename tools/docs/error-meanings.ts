@@ -176,6 +176,18 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'An endpoint does not answer.',
     'Check `endpoint`, `model`, the key, and that the server is up.',
   ],
+  EVAL_DIFFERENT_DATA: [
+    'Two evaluations are not of the same rows, so they cannot be compared row by row.',
+    'Evaluate both models on the same files with the same `max_samples` and seed.',
+  ],
+  EVAL_BAD_RULES: [
+    'A rule file is not YAML, or a rule in it is missing, unknown, or of the wrong type.',
+    'Correct what the message names; the guide has an example.',
+  ],
+  EVAL_RULES_MISMATCH: [
+    'A rule names a value that the evaluations do not have, or that cannot decide anything.',
+    'Evaluate both models with it, or correct the rule file.',
+  ],
   EVAL_UNAVAILABLE: [
     'A metric needs a part that this installation lacks.',
     'Remove the metric, or install the part.',

@@ -83,6 +83,9 @@ export const ERROR_CODES = {
   EVAL_OUTPUT_EXISTS: user,
   EVAL_OVERLAP: gate,
   EVAL_ENDPOINT: environment,
+  EVAL_DIFFERENT_DATA: user,
+  EVAL_BAD_RULES: user,
+  EVAL_RULES_MISMATCH: user,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,

@@ -5,6 +5,8 @@ import { suggest } from '#factory/arguments/suggest.ts';
 import { ARG_TABLE, GROUP_TITLES } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS } from './command.ts';
+import { EVAL_ACTIONS } from './eval/actions.ts';
+import { evalActionsPage } from './eval/help-page.ts';
 import { EVAL_KEYS } from './eval-keys.ts';
 import { EXPAND_KEYS } from './expand-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
@@ -217,6 +219,9 @@ export function evalPage(): string {
     'where an earlier one was stopped. Rows that the model was trained on are refused. Answers are greedy unless',
     'do_sample is set; with max_samples the rows are drawn by the seed.',
     '',
+    'With evaluations that are there:',
+    '',
+    evalActionsPage(),
     'Keys:',
     ...evalKeys().map(line),
     '',
@@ -224,7 +229,7 @@ export function evalPage(): string {
 }
 
 export function evalJson(): string {
-  return `${JSON.stringify({ keys: evalKeys().map(asJson) })}\n`;
+  return `${JSON.stringify({ keys: evalKeys().map(asJson), actions: EVAL_ACTIONS })}\n`;
 }
 
 export function keyPage(word: string, json: boolean): string {

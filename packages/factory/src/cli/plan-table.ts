@@ -1,5 +1,6 @@
 // In: planned methods. Out: the table that `tunesmith plan` prints, as text. Pure.
 import type { PlannedMethod } from '#factory/records/plan.ts';
+import { columns } from './columns.ts';
 import { formatBytes, formatDuration } from './progress.ts';
 
 const GB = (bytes: number) => (bytes / 1e9).toFixed(bytes < 9.95e9 ? 2 : 1);
@@ -81,15 +82,4 @@ function millions(count: number): string {
 function seconds(value: number | null): string {
   if (value === null) return '-';
   return value < 100 ? `${value.toFixed(1)} s` : formatDuration(value);
-}
-
-/** Left-aligned first column, right-aligned others. */
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  return rows
-    .map((row) =>
-      row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
-    )
-    .map((text) => `${text.trimEnd()}\n`)
-    .join('');
 }

@@ -6,13 +6,17 @@ import { parseEvalArgs } from '#factory/arguments/parse.ts';
 import type { EvalEvent } from '#factory/records/eval-events.ts';
 import type { CommandContext } from '../command.ts';
 import type { Console } from '../console.ts';
+import { isEvalAction, runEvalAction } from '../eval/run-action.ts';
 import { EVAL_KEYS } from '../eval-keys.ts';
 import { evaluationText } from '../eval-table.ts';
 import { importUserCode } from '../import-user-code.ts';
 import { stopOnSignals } from '../interrupt.ts';
 import { formatDuration } from '../progress.ts';
 
-export async function evaluate({ words, json, terminal, env }: CommandContext): Promise<number> {
+export async function evaluate(context: CommandContext): Promise<number> {
+  const { words, json, terminal, env } = context;
+  const [action = ''] = words;
+  if (isEvalAction(action)) return runEvalAction(action, context);
   const deps = { readFile: (path: string) => readFileSync(path, 'utf8'), env };
   const { args, evalArgs, notes, given } = parseEvalArgs(words, EVAL_KEYS, deps);
   checkEvalArgs(args, evalArgs, given);

@@ -127,7 +127,10 @@ function commonRequests(
   const keysB = new Set(b.map(keyOf));
   const alone = [...a.filter((one) => !keysB.has(keyOf(one))), ...b.filter((one) => !keysA.has(keyOf(one)))];
   if (alone.length > 0)
-    notes.push({ kind: 'metric_on_one_side', detail: [...new Set(alone.map(({ name }) => name))].join(', ') });
+    notes.push({
+      kind: 'metric_on_one_side',
+      detail: [...new Set(alone.map(({ name }) => name))].join(', '),
+    });
   return a.filter((one) => keysB.has(keyOf(one)));
 }
 
@@ -194,7 +197,9 @@ function sliceDifferences(
             ...businessDifferences(base, candidate, pair, settings, rows),
             // A class of a slice is too little, and a report of all of them too much.
             ...requests
-              .flatMap(({ name, options }) => metricDifferences(METRICS[name], options, sliced, ports, settings))
+              .flatMap(({ name, options }) =>
+                metricDifferences(METRICS[name], options, sliced, ports, settings),
+              )
               .filter((one) => !isPart(one)),
           ];
     return { slice, value, rows: rows.length, differences };

@@ -13,8 +13,8 @@ import { pairedShareInterval } from '../statistics/paired-shares.ts';
 import { wilsonInterval } from '../statistics/wilson.ts';
 import type { PairedRows } from './pair-rows.ts';
 
-/** Sign patterns drawn where there are too many to try all. */
-const FLIPS = 10_000;
+/** Sign patterns drawn for each resample, where there are too many to try all: they are cheap, and p needs them. */
+const FLIPS_PER_RESAMPLE = 5;
 
 interface Identity extends MetricIdentity {
   direction: MetricDirection;
@@ -44,7 +44,11 @@ export function businessDifference(
     .filter((i) => perItem.every((values) => typeof values[i] === 'number'));
   if (known.length === 0) return null;
   const prepare = (values: readonly (number | null)[]): PreparedMetric[] => [
-    { ...meanOfItems(known.map((i) => values[i] as number)), named: name, invalid: values.length - known.length },
+    {
+      ...meanOfItems(known.map((i) => values[i] as number)),
+      named: name,
+      invalid: values.length - known.length,
+    },
   ];
   const some = (rows: readonly PredictionRow[]) => known.map((i) => rows[i]);
   const identity: Identity = {
@@ -75,7 +79,9 @@ function differencesOf(
   const byName = new Map(preparedCandidate.map((part, i) => [valueName(metric, part), i]));
   const matched = preparedBase.flatMap((part, i) => {
     const j = byName.get(valueName(metric, part));
-    return j === undefined ? [] : [{ a: part, b: preparedCandidate[j], base: bases[i], candidate: candidates[j] }];
+    return j === undefined
+      ? []
+      : [{ a: part, b: preparedCandidate[j], base: bases[i], candidate: candidates[j] }];
   });
   const units = resamplingUnits(pair.base);
   const deltas = deltasOf(metric, matched, units, pair.base.length, settings);
@@ -120,11 +126,14 @@ function deltasOf(
     if (!found) return null;
     const items = part.a.perItem && part.b.perItem ? { a: part.a.perItem, b: part.b.perItem } : null;
     const test: DifferenceTest = items ? 'sign-flip' : 'paired-bootstrap';
-    const sums = items && units.map((unit) => unit.reduce((sum, row) => sum + items.b[row] - items.a[row], 0));
+    const sums =
+      items && units.map((unit) => unit.reduce((sum, row) => sum + items.b[row] - items.a[row], 0));
     return {
       value: found.delta,
       interval: widened(found.interval, found.delta, rangeOf(metric, items), units.length),
-      p: sums ? signFlipTest(sums, { flips: FLIPS, seed: settings.seed }).p : found.p,
+      p: sums
+        ? signFlipTest(sums, { flips: FLIPS_PER_RESAMPLE * settings.resamples, seed: settings.seed }).p
+        : found.p,
       test,
     };
   });

@@ -3,7 +3,6 @@
 import { z } from 'zod';
 import type { MetricName } from '#factory/records/metric-names.ts';
 import type { PredictionRow, RowTimings } from '#factory/records/scorecard.ts';
-import { quantile } from '../statistics/quantile.ts';
 import { statisticOfSums } from './corpus-sums.ts';
 import { badRow, countFailures, defineMetric, type MetricDefinition } from './definition.ts';
 
@@ -23,10 +22,19 @@ const percentile = (which: 'first_token' | 'last_token', percent: 50 | 95 | 99):
           ? timingsOf(name, row)[which === 'first_token' ? 'firstTokenMs' : 'lastTokenMs']
           : -1,
       );
+      // Sorted once; a resample only counts how often each row is drawn.
+      const order = Uint32Array.from(rows.keys()).sort((a, b) => times[a] - times[b]);
+      const drawn = new Uint32Array(rows.length);
       return {
         value(some) {
-          const known = Float64Array.from(some, (row) => times[row]).filter((time) => time >= 0);
-          return known.length > 0 ? quantile(known.sort(), percent / 100) : Number.NaN;
+          drawn.fill(0);
+          let total = 0;
+          for (let i = 0; i < some.length; i++) {
+            if (times[some[i]] < 0) continue;
+            drawn[some[i]]++;
+            total++;
+          }
+          return total > 0 ? drawnQuantile(times, order, drawn, (percent / 100) * (total - 1)) : Number.NaN;
         },
         invalid: countFailures(rows),
         undefinedWhen: 'every row failed',
@@ -34,6 +42,21 @@ const percentile = (which: 'first_token' | 'last_token', percent: 50 | 95 | 99):
     },
   });
 };
+
+/** The value at place `at` (from 0) of the drawn times, by linear interpolation. */
+function drawnQuantile(times: Float64Array, order: Uint32Array, drawn: Uint32Array, at: number): number {
+  const below = Math.floor(at);
+  let passed = 0;
+  let low = Number.NaN;
+  for (const row of order) {
+    if (drawn[row] === 0) continue;
+    passed += drawn[row];
+    if (Number.isNaN(low) && passed > below) low = times[row];
+    if (passed > below + 1 || (passed > below && at === below))
+      return low + (at - below) * (times[row] - low);
+  }
+  return low;
+}
 
 const tokensPerSecond = defineMetric({
   name: 'tokens_per_second',

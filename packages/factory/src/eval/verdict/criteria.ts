@@ -9,7 +9,11 @@ import type { Criterion, CriterionState, Rules } from '#factory/records/verdict.
 import { normalQuantile } from '../statistics/normal.ts';
 import { rowsToSettle } from './rows-needed.ts';
 
-export function judgeCriteria(rules: Rules, comparison: Comparison, candidate: EvaluationRecord): Criterion[] {
+export function judgeCriteria(
+  rules: Rules,
+  comparison: Comparison,
+  candidate: EvaluationRecord,
+): Criterion[] {
   const { rows } = comparison;
   const minimum: Criterion = {
     kind: 'rows',
@@ -49,7 +53,7 @@ function trainingData(rules: Rules, { data }: EvaluationRecord): Criterion[] {
 }
 
 function judgeGoal(goal: Rules['goals'][number], comparison: Comparison): Criterion {
-  const difference = valueOf(goal, comparison);
+  const difference = ruledValue(goal, comparison);
   const { value, interval } = gainOf(difference);
   const { gain_at_least: bound, worth_at_least: worth = bound } = goal;
   const state = interval.low > bound ? 'met' : interval.high < worth ? 'failed' : 'open';
@@ -71,12 +75,13 @@ function judgeGoal(goal: Rules['goals'][number], comparison: Comparison): Criter
 }
 
 function judgeGuardrail(guardrail: Rules['guardrails'][number], comparison: Comparison): Criterion[] {
-  const difference = valueOf(guardrail, comparison);
+  const difference = ruledValue(guardrail, comparison);
   const name = nameOf(guardrail);
   const { loss_at_most: margin, at_least: least, at_most: most } = guardrail;
   if (margin === undefined) {
     const { candidate } = difference;
-    const [side, bound] = least === undefined ? (['at_most', most!] as const) : (['at_least', least] as const);
+    const [side, bound] =
+      least === undefined ? (['at_most', most!] as const) : (['at_least', least] as const);
     const found = candidate.value === null ? null : { value: candidate.value, interval: candidate.interval };
     const base = { kind: 'guardrail', name, about: 'value', side, bound, unit: difference.unit } as const;
     return [{ ...base, ...judgeBound(found, side, bound, difference.n) }];
@@ -196,8 +201,7 @@ function judgeBound(
 ): Judged {
   if (found === null) return { found, state: 'open', moreRows: null };
   const { low, high } = found.interval;
-  const [isMet, isFailed] =
-    side === 'at_least' ? [low >= bound, high < bound] : [high <= bound, low > bound];
+  const [isMet, isFailed] = side === 'at_least' ? [low >= bound, high < bound] : [high <= bound, low > bound];
   const state: CriterionState = isMet ? 'met' : isFailed ? 'failed' : 'open';
   if (state !== 'open') return { found, state };
   const needed = rowsToSettle(found.value, found.interval, bound, rows);
@@ -218,7 +222,7 @@ function gainOf({ delta, direction }: Difference): { value: number; interval: In
 const nameOf = ({ metric, business }: { metric?: string; business?: string }) => (metric ?? business)!;
 
 /** The value that a rule names; it must be there on both sides, have a better direction, and be fit to decide. */
-function valueOf(rule: { metric?: string; business?: string }, comparison: Comparison): Difference {
+function ruledValue(rule: { metric?: string; business?: string }, comparison: Comparison): Difference {
   const values =
     rule.business === undefined ? [...comparison.metrics, ...comparison.parts] : comparison.business;
   const name = nameOf(rule);
