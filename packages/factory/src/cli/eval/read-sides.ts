@@ -3,6 +3,7 @@ import { type CommandWords, readCommandWords } from '#factory/arguments/command-
 import { FactoryError } from '#factory/errors.ts';
 import { compare } from '#factory/eval/compare/compare.ts';
 import type { EvaluationSide } from '#factory/eval/compare/pair-rows.ts';
+import { metricPorts } from '#factory/pipeline/evaluate/metric-ports.ts';
 import { openEvaluation } from '#factory/pipeline/open-evaluation.ts';
 import type { Comparison, Correction } from '#factory/records/comparison.ts';
 import { EVAL_ACTIONS, type EvalActionName } from './actions.ts';
@@ -38,7 +39,7 @@ export async function compareFolders(
   const comparison = compare(
     base,
     candidate,
-    {},
+    await metricPorts(base.record.metrics.map(({ name }) => name)),
     {
       level,
       resamples: options.resamples as number,

@@ -76,6 +76,7 @@ export function plantedSide(
     record: {
       format: 1,
       name: folder,
+      answersSha256: 'f6',
       task: { kind: 'classification', predict: 'logprob', labels: LABELS },
       model: { path: 'm', sha256: 'a1', endpoint: null, adapters: [], parameters: 7, bytes: 28e6 },
       data: {
