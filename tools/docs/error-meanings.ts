@@ -146,6 +146,14 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
   TRAIN_FINISHED: ['The run has done all its steps.', 'Add `--extend` with more epochs or steps.'],
   TRAIN_NOTHING_TRAINABLE: ['The method selects no parameter of this model.', 'Set `lora_target` to `all`.'],
   TRAIN_INTERRUPTED: ['Not raised yet: an interrupted run ends with status 130.', 'None.'],
+  TRAIN_REWARD_FAILED: [
+    'No answer of a step could be rewarded.',
+    'Mend the reward function or server, and start the command again.',
+  ],
+  REWARDS_BAD_FILE: [
+    'A reward function cannot be loaded.',
+    'Export a function of `{ prompt, completion, row }` that returns a number.',
+  ],
   EVAL_NO_ROWS: ['There is no row to evaluate.', 'Evaluate on a data set with rows.'],
   EVAL_BAD_OPTION: [
     'An option of a metric is missing, unknown, or of the wrong type or range.',

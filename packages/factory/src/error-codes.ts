@@ -71,6 +71,8 @@ export const ERROR_CODES = {
   TRAIN_FINISHED: user,
   TRAIN_NOTHING_TRAINABLE: user,
   TRAIN_INTERRUPTED: environment,
+  TRAIN_REWARD_FAILED: user,
+  REWARDS_BAD_FILE: user,
   // eval
   EVAL_NO_ROWS: user,
   EVAL_BAD_OPTION: user,

@@ -40,6 +40,7 @@ import {
   recoverCheckpoints,
   writeCheckpoint,
 } from './store/checkpoint.ts';
+import { truncateCompletions } from './store/completions-log.ts';
 import { formatResolvedConfig, RESOLVED_CONFIG_FILE, writeResolvedConfig } from './store/resolved-config.ts';
 import { acquireRunLock } from './store/run-lock.ts';
 import { writeTrainedPrompts } from './store/trained-prompts.ts';
@@ -88,11 +89,19 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
     const { decoder } = opened;
     if (!decoder.readsBase) await base.weights.close();
+    let closeTask: PreparedTask['close'];
     try {
       const metrics: Record<string, number> = {};
       let stopped: Stopped = 'finished';
       try {
-        const task = await prepareTask(args, rows, decoder, { env, note, signal: deps.signal });
+        const task = await prepareTask(args, rows, decoder, {
+          env,
+          note,
+          signal: deps.signal,
+          tokenizer,
+          stopIds: template?.stopIds ?? [],
+        });
+        closeTask = task.close;
         if (args.do_train) {
           const { stopped: how, ...trained } = await trainRun(task);
           stopped = how;
@@ -113,6 +122,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       }
       return { outputDir: args.output_dir, stopped, metrics };
     } finally {
+      await closeTask?.();
       await decoder.backend.dispose();
       await base.weights.close();
     }
@@ -148,6 +158,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         if (isOver && (await hasAllResults(args, state.step))) throw finished(args, state.step);
         await discardCheckpointsAfter(args.output_dir, state.step);
         await truncateTrainerLog(args.output_dir, state.step, snapshot.logLines);
+        await truncateCompletions(args.output_dir, state.step);
         note(
           isOver
             ? `all steps were done in ${point.dir}; only results are missing`
@@ -155,6 +166,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         );
       } else {
         await truncateTrainerLog(args.output_dir, -1);
+        await truncateCompletions(args.output_dir, -1);
       }
       await clearResults(args.output_dir);
       const config = await writeResolvedConfig(args.output_dir, args);

@@ -5,7 +5,10 @@ import { type Broken, conflict, where } from './broken.ts';
 export function variantRules(args: TrainArgs): Broken[] {
   const type = args.finetuning_type;
   const hasReference =
-    args.stage === 'kto' || (args.stage === 'dpo' && args.pref_loss !== 'orpo' && args.pref_loss !== 'simpo');
+    args.stage === 'kto' ||
+    (args.stage === 'dpo' && args.pref_loss !== 'orpo' && args.pref_loss !== 'simpo') ||
+    args.stage === 'ppo' ||
+    (args.stage === 'grpo' && args.grpo_beta > 0);
   return where(
     ...(['use_rslora', 'use_dora', 'pissa_init', 'loftq_init'] as const).map((key): [boolean, Broken] => [
       args[key] && type !== 'lora',

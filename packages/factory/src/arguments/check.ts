@@ -6,6 +6,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { absent, type Broken, conflict, where } from './broken.ts';
 import { baseRules } from './check-base.ts';
 import { optimizerRules } from './check-optimizer.ts';
+import { reinforcementRules } from './check-reinforcement.ts';
 import { variantRules } from './check-variants.ts';
 
 export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>): void {
@@ -14,6 +15,7 @@ export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>):
     ...dataRules(args),
     ...finetuningRules(args),
     ...variantRules(args),
+    ...reinforcementRules(args),
     ...baseRules(args),
     ...trainingRules(args),
     ...optimizerRules(args),
@@ -216,7 +218,7 @@ function finetuningRules(args: TrainArgs): Broken[] {
     [
       args.ref_model_adapters.length > 0 &&
         args.ref_model === null &&
-        (args.stage === 'dpo' || args.stage === 'kto'),
+        ['dpo', 'kto', 'ppo', 'grpo'].includes(args.stage),
       absent('ref_model', 'ref_model_adapters are given without their ref_model', 'Add --ref_model.'),
     ],
     [
@@ -232,7 +234,7 @@ function finetuningRules(args: TrainArgs): Broken[] {
       args.packing === true && !['pt', 'sft'].includes(args.stage),
       conflict(
         ['packing', 'stage'],
-        `packing joins rows, which stage ${args.stage} compares with one another`,
+        `packing joins rows, which stage ${args.stage} takes one by one`,
         'Remove packing.',
       ),
     ],
@@ -350,7 +352,7 @@ function bestModelRules(args: TrainArgs): Broken[] {
   const choosesBest = args.load_best_model_at_end || args.early_stopping_steps !== null;
   const metric = args.metric_for_best_model.replace(/^(eval|predict)_/, '');
   const known = [
-    'loss',
+    ...(args.stage === 'ppo' || args.stage === 'grpo' ? ['reward'] : ['loss']),
     ...(args.compute_accuracy || args.stage === 'rm' ? ['accuracy'] : []),
     ...(args.stage === 'dpo' ? [...REWARD_METRICS, 'rewards/accuracies'] : []),
     ...(args.stage === 'kto' ? [...REWARD_METRICS, 'kl'] : []),

@@ -52,6 +52,7 @@ export function deriveArgs(
       `use_llama_pro trains freeze_trainable_layers = ${args.freeze_trainable_layers} expanded blocks, the default; commands of LLaMA-Factory until v0.5.3 meant 3`,
     );
   }
+  if (args.stage === 'grpo') deriveSampling(args, isGiven, say);
   deriveSteps(args, isGiven, say);
   deriveEvaluation(args, isGiven, say);
 
@@ -69,6 +70,15 @@ export function deriveArgs(
 }
 
 type Say = (key: string, text: string, kind?: ArgNote['kind']) => void;
+
+/** Ratios are of the whole distribution, so answers are drawn from it, as in TRL. */
+function deriveSampling(args: Undecided, isGiven: (key: string) => boolean, say: Say): void {
+  const whole = { temperature: 1, top_p: 1, top_k: 0 };
+  const keys = (['temperature', 'top_p', 'top_k'] as const).filter((key) => !isGiven(key));
+  for (const key of keys) args[key] = whole[key];
+  if (keys.length > 0)
+    say(keys[0]!, `${keys.map((key) => `${key} = ${whole[key]}`).join(', ')}, the default of stage grpo`);
+}
 
 function deriveSteps(args: Undecided, isGiven: (key: string) => boolean, say: Say): void {
   const ratio = args.warmup_ratio ?? 0;
@@ -106,7 +116,8 @@ function deriveEvaluation(args: Undecided, isGiven: (key: string) => boolean, sa
       'info',
     );
   }
-  if (args.metric_for_best_model === null) args.metric_for_best_model = 'loss';
+  if (args.metric_for_best_model === null)
+    args.metric_for_best_model = learnsFromRewards(args) ? 'reward' : 'loss';
   if (args.greater_is_better === null) {
     args.greater_is_better = !args.metric_for_best_model.endsWith('loss');
     if (isGiven('metric_for_best_model')) {
@@ -125,11 +136,37 @@ function deriveEvaluation(args: Undecided, isGiven: (key: string) => boolean, sa
   }
 }
 
-/** Keys of the preference stages, and when they act. */
+const REWARD_KEYS = [
+  'reward_model',
+  'reward_model_adapters',
+  'reward_model_quantization_bit',
+  'reward_functions',
+  'reward_weights',
+  'reward_timeout',
+  'reward_retries',
+  'logged_completions',
+];
+const GRPO_KEYS = [
+  'num_generations',
+  'num_iterations',
+  'grpo_beta',
+  'grpo_epsilon',
+  'grpo_epsilon_high',
+  'grpo_loss_type',
+  'scale_rewards',
+  'importance_sampling_level',
+  'mask_truncated_completions',
+];
+
+/** Keys of the stages that compare answers or learn from rewards, and when they act. */
 const PREFERENCE_KEYS: readonly [key: string, needed: string, acts: (args: Undecided) => boolean][] = [
   ['pref_beta', 'stage dpo or kto', comparesAnswers],
   ['pref_ftx', 'stage dpo or kto', comparesAnswers],
-  ['ref_model', 'stage dpo (but for pref_loss orpo and simpo) or kto', hasReference],
+  [
+    'ref_model',
+    'stage dpo (but for pref_loss orpo and simpo), kto, ppo, or grpo with grpo_beta above 0',
+    hasReference,
+  ],
   ['ref_model_adapters', 'ref_model', (args) => hasReference(args) && args.ref_model !== null],
   ['ref_model_quantization_bit', 'ref_model', (args) => hasReference(args) && args.ref_model !== null],
   ['pref_loss', 'stage dpo', ({ stage }) => stage === 'dpo'],
@@ -139,19 +176,41 @@ const PREFERENCE_KEYS: readonly [key: string, needed: string, acts: (args: Undec
   ['simpo_gamma', 'pref_loss simpo', (args) => args.stage === 'dpo' && args.pref_loss === 'simpo'],
   ['kto_chosen_weight', 'stage kto', ({ stage }) => stage === 'kto'],
   ['kto_rejected_weight', 'stage kto', ({ stage }) => stage === 'kto'],
-  ['lora_dropout', 'a stage other than dpo and kto, which compare with a reference without noise', isNoisy],
+  [
+    'lora_dropout',
+    'a stage other than dpo, kto, ppo and grpo, which compare probabilities without noise',
+    isNoisy,
+  ],
+  ...REWARD_KEYS.map((key): [string, string, typeof learnsFromRewards] => [
+    key,
+    'stage ppo or grpo',
+    learnsFromRewards,
+  ]),
+  ...['ppo_buffer_size', 'ppo_epochs', 'ppo_score_norm', 'ppo_target', 'ppo_whiten_rewards'].map(
+    (key): [string, string, typeof learnsFromRewards] => [key, 'stage ppo', ({ stage }) => stage === 'ppo'],
+  ),
+  ...GRPO_KEYS.map((key): [string, string, typeof learnsFromRewards] => [
+    key,
+    'stage grpo',
+    ({ stage }) => stage === 'grpo',
+  ]),
 ];
+
+function learnsFromRewards({ stage }: Undecided): boolean {
+  return stage === 'ppo' || stage === 'grpo';
+}
 
 function comparesAnswers({ stage }: Undecided): boolean {
   return stage === 'dpo' || stage === 'kto';
 }
 
-function hasReference({ stage, pref_loss }: Undecided): boolean {
-  return stage === 'kto' || (stage === 'dpo' && pref_loss !== 'orpo' && pref_loss !== 'simpo');
+function hasReference({ stage, pref_loss, grpo_beta }: Undecided): boolean {
+  if (stage === 'dpo') return pref_loss !== 'orpo' && pref_loss !== 'simpo';
+  return stage === 'kto' || stage === 'ppo' || (stage === 'grpo' && grpo_beta !== 0);
 }
 
 function isNoisy(args: Undecided): boolean {
-  return !comparesAnswers(args) || args.lora_dropout === 0;
+  return !(comparesAnswers(args) || learnsFromRewards(args)) || args.lora_dropout === 0;
 }
 
 const LORA_ONLY = [

@@ -248,7 +248,7 @@ describe('forms', () => {
 describe('refusals', () => {
   it('lists all unknown keys, wrong values and refused keys at once', () => {
     const error = failure(() =>
-      flags('--lora_rnak 8 --lr 1e-4 --zzzzqq 1 --lora_alpha x --cutoff_len --stage ppo --use_mca'),
+      flags('--lora_rnak 8 --lr 1e-4 --zzzzqq 1 --lora_alpha x --cutoff_len --pref_loss kto_pair --use_mca'),
     );
     expect(error.code).toBe('ARGS_UNKNOWN_KEY');
     expect(error.message).toMatch(/lora_rnak is not a known key, did you mean lora_rank\?/);
@@ -256,7 +256,7 @@ describe('refusals', () => {
     expect(error.message).toMatch(/zzzzqq is not a known key \(--zzzzqq\)/);
     expect(error.message).toMatch(/lora_alpha: expected a whole number, at least 1, found "x"/);
     expect(error.message).toMatch(/cutoff_len: expected a value after it, found none/);
-    expect(error.message).toMatch(/stage "ppo" is refused: PPO is not supported yet/);
+    expect(error.message).toMatch(/pref_loss "kto_pair" is refused: LLaMA-Factory takes it and then stops/);
     expect(error.message).toMatch(/use_mca is refused: it is a multi-GPU PyTorch backend/);
   });
 

@@ -21,8 +21,6 @@ function needs(key: string): string {
 }
 
 const OFT = needs('finetuning_type oft');
-const PPO = needs('stage ppo');
-const REWARD = needs('stage ppo');
 const SWANLAB = needs('use_swanlab');
 const TEXT_ONLY = 'it acts only on vision models; only text models are trained here';
 const MULTI_GPU = 'it is a multi-GPU PyTorch backend; this trainer runs on one machine without PyTorch';
@@ -103,23 +101,43 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
   supported('kto_chosen_weight', float({ min: 0 }), 1, 'kto: weight of desirable answers'),
   supported('kto_rejected_weight', float({ min: 0 }), 1, 'kto: weight of undesirable answers'),
   supported('simpo_gamma', float(), 0.5, 'dpo, simpo: margin between the answers'),
-  noEffect('ppo_buffer_size', int(1), 1, 'mini-batches per buffer', PPO),
-  noEffect('ppo_epochs', int(1), 4, 'inner epochs', PPO),
-  noEffect('ppo_score_norm', bool, false, 'normalise scores', PPO),
-  noEffect('ppo_target', float(), 6, 'target KL', PPO),
-  noEffect('ppo_whiten_rewards', bool, false, 'whiten rewards', PPO),
+  supported('ppo_buffer_size', int(1), 1, "ppo: optimiser steps' worth of prompts that are answered at once"),
+  supported('ppo_epochs', int(1), 4, 'ppo: times that each answer is learned from'),
+  supported(
+    'ppo_score_norm',
+    bool,
+    false,
+    'ppo: scores less their running mean, over their running deviation',
+  ),
+  supported(
+    'ppo_target',
+    float({ min: 0, exclusiveMin: true }),
+    6,
+    'ppo: nats per answer from the reference that the KL coefficient is steered to',
+  ),
+  supported('ppo_whiten_rewards', bool, false, 'ppo: rewards of all tokens over their deviation'),
   supported(
     'ref_model',
     optional(string),
     null,
-    'dpo, kto: reference model; unset = the model before training (lora: without its adapter)',
+    'dpo, kto, ppo, grpo: reference model; unset = the model before training (lora: without its adapter)',
   ),
-  supported('ref_model_adapters', list, [], 'dpo, kto: adapters of ref_model'),
-  supported('ref_model_quantization_bit', bits, null, 'dpo, kto: keep ref_model in 4 or 8 bits'),
-  noEffect('reward_model', optional(string), null, 'reward model', REWARD),
-  noEffect('reward_model_adapters', list, null, 'its adapters', REWARD),
-  noEffect('reward_model_quantization_bit', bits, null, 'its bits', REWARD),
-  noEffect('reward_model_type', choice('lora', 'full', 'api'), 'lora', 'its kind', REWARD),
+  supported('ref_model_adapters', list, [], 'adapters of ref_model'),
+  supported('ref_model_quantization_bit', bits, null, 'keep ref_model in 4 or 8 bits'),
+  supported(
+    'reward_model',
+    optional(string),
+    null,
+    'ppo, grpo: reward model of stage rm, or the address of a reward server',
+  ),
+  supported('reward_model_adapters', list, [], 'adapters of a reward_model of type full'),
+  supported('reward_model_quantization_bit', bits, null, 'keep reward_model in 4 or 8 bits'),
+  supported(
+    'reward_model_type',
+    choice('lora', 'full', 'api'),
+    'lora',
+    'lora (an adapter of the model), full (a model) or api (a server)',
+  ),
   supported(
     'ld_alpha',
     optional(float({ min: 0, max: 1 })),
@@ -151,12 +169,9 @@ export const FINETUNING_KEYS: ArgKey[] = inGroup('finetuning', [
   ),
   supported(
     'stage',
-    choice('pt', 'sft', 'rm', 'ppo', 'dpo', 'kto', 'orpo'),
+    choice('pt', 'sft', 'rm', 'ppo', 'dpo', 'kto', 'grpo', 'orpo'),
     'sft',
-    'pt (plain text), sft (answers), dpo (pairs), kto (rated answers) or rm (reward model)',
-    {
-      ppo: 'PPO is not supported yet; pt, sft, rm, dpo and kto are',
-    },
+    'pt (plain text), sft (answers), dpo (pairs), kto (rated answers), rm (reward model), or grpo and ppo (rewards)',
   ),
   supported(
     'finetuning_type',

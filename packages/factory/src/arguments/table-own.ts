@@ -14,6 +14,7 @@ import {
   supported,
   texts,
 } from './key.ts';
+import { REINFORCEMENT_KEYS } from './table-reinforcement.ts';
 
 export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
   supported(
@@ -45,6 +46,7 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
   supported('extend', bool, false, 'go on with a finished run up to the epochs or steps given now'),
   supported('sample_prompts', texts, [], 'prompts answered at every evaluation'),
   supported('eval_samples', int(0), 0, 'evaluation rows answered at every evaluation'),
+  ...REINFORCEMENT_KEYS,
   supported(
     'max_dropped_fraction',
     float({ min: 0, max: 1 }),

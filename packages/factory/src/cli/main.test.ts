@@ -132,7 +132,7 @@ describe('pages', () => {
     expect(run(['help', '--num-layer-trainable']).out).toMatch(
       /^freeze_trainable_layers .*\n {2}num_layer_trainable is its older name/,
     );
-    expect(run(['help', 'stage']).out).toMatch(/refused value ppo: PPO is not supported/);
+    expect(run(['help', 'pref_loss']).out).toMatch(/refused value kto_pair: LLaMA-Factory takes it/);
     expect(run(['help', 'generate']).out).toMatch(/--chat/);
   });
 

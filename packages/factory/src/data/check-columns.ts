@@ -43,7 +43,7 @@ export function checkColumns(entry: DatasetEntry, stage: Stage, census: ColumnCe
 function isNeeded(key: string, { formatting }: DatasetEntry, stage: Stage): boolean {
   if (stage === 'pt') return key === 'prompt';
   if (formatting !== 'alpaca') return key === 'messages';
-  return key === 'prompt' || (key === 'response' && stage !== 'dpo' && stage !== 'rm');
+  return key === 'prompt' || (key === 'response' && (stage === 'sft' || stage === 'kto'));
 }
 
 function checkStage({ name, formatting, columns, ranking }: DatasetEntry, stage: Stage): void {

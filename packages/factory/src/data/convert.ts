@@ -87,16 +87,17 @@ function turnsProblem(draft: Draft, entry: DatasetEntry, row: Columns, stage: St
     return { reason: 'empty_answer', field, detail: 'the rated answer has no text' };
   }
   // Of a rated answer and its empty other side, the answer; of a pair, the chosen one.
-  const answer = draft.response.find(({ content }) => content.trim() !== '') ?? draft.response[0]!;
-  const turns = [...draft.prompt, draft.preference === 'kto' ? answer : draft.response[0]!];
+  const answer = draft.response.find(({ content }) => content.trim() !== '') ?? draft.response[0];
+  const last = draft.preference === 'kto' ? answer : draft.response[0];
+  const turns = [...draft.prompt, ...(last ? [last] : [])];
   for (const [i, { role, content }] of turns.entries()) {
-    const isLast = i === turns.length - 1;
+    const isLast = i === turns.length - 1 && last !== undefined;
     const field =
       isLast && draft.preference === 'dpo'
         ? columns.chosen!
         : columns.messages !== null && entry.formatting !== 'alpaca'
           ? `${columns.messages}, turn ${i + 1}`
-          : fieldOfTurn(entry, i, turns.length);
+          : fieldOfTurn(entry, i, draft.prompt.length + 1);
     const isEmpty = content.trim() === '';
     if (role === 'user' && isEmpty)
       return { reason: 'empty_prompt', field, detail: 'the user turn has no text' };
@@ -114,13 +115,16 @@ function turnsProblem(draft: Draft, entry: DatasetEntry, row: Columns, stage: St
 }
 
 /** Which kind of row a stage other than pt trains on. */
-const KIND_OF_STAGE = { sft: null, rm: 'dpo', dpo: 'dpo', kto: 'kto' } as const;
+const KIND_OF_STAGE = { sft: null, rm: 'dpo', dpo: 'dpo', kto: 'kto', ppo: null, grpo: null } as const;
+
+/** Stages that write their own answers; one in the data is for rewards to compare with. */
+const ANSWERS_ITSELF: ReadonlySet<Stage> = new Set(['ppo', 'grpo']);
 
 /** A row of another kind than the stage's, or without an answer. */
 function stageProblem(draft: Draft, { columns }: DatasetEntry, row: Columns, stage: Stage): Problem | null {
   const wanted = stage === 'pt' ? null : KIND_OF_STAGE[stage];
   if (wanted === draft.preference) {
-    if (draft.response.length > 0) return null;
+    if (draft.response.length > 0 || ANSWERS_ITSELF.has(stage)) return null;
     const field = columns.response ?? 'response';
     const isThere = columns.response !== null && Object.hasOwn(row, columns.response);
     if (isThere) return { reason: 'empty_answer', field, detail: `column "${field}" is null` };

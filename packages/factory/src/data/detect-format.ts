@@ -37,6 +37,7 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
   };
   const ranking = has('chosen') && has('rejected');
   const pair: Partial<ColumnMap> = ranking ? { chosen: 'chosen', rejected: 'rejected' } : {};
+  const answersItself = stage === 'ppo' || stage === 'grpo';
   const rating = optional('kto_tag') ?? (isBoolean(rows, 'label') ? 'label' : null);
 
   if (stage === 'pt') {
@@ -51,7 +52,7 @@ export function detectFormat(source: PlainPath, rows: readonly Columns[], stage:
     return entry(source, formatting, { messages, ...shared, ...pair, kto_tag: rating }, ranking, tags);
   }
   for (const [prompt, query, response] of INSTRUCTION_COLUMNS) {
-    if (!has(prompt) || !(has(response) || ranking)) continue;
+    if (!has(prompt) || !(has(response) || ranking || answersItself)) continue;
     const own = {
       prompt,
       query: optional(query),

@@ -237,7 +237,7 @@ export class Decoder {
     return (
       !this.#changesBase &&
       this.parameters.length > 0 &&
-      this.parameters.every(({ name }) => name.includes('.lora_'))
+      this.parameters.every(({ name }) => name.includes('.lora_') || name.startsWith('v_head.'))
     );
   }
 

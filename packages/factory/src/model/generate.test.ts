@@ -75,7 +75,9 @@ describe('generateTokens', () => {
   });
 
   test('no new tokens are none', async () => {
-    expect(await generate({ maxNewTokens: 0 })).toEqual(prompts.map(() => ({ ids: [], finish: 'length' })));
+    expect(await generate({ maxNewTokens: 0 })).toEqual(
+      prompts.map(() => ({ ids: [], finish: 'length', stopId: null })),
+    );
   });
 
   test('a seed decides what is sampled', async () => {

@@ -9,7 +9,8 @@ import { type SamplingOptions, sampleToken } from './sample-token.ts';
 export interface GenerateOptions extends SamplingOptions {
   maxNewTokens: number;
   stopIds: readonly number[];
-  random(): number;
+  /** In [0, 1), for the next token of a row. */
+  random(row: number): number;
   signal?: AbortSignal;
   /** Called with each new token that is kept; returns false to end that row. */
   onToken?(row: number, id: number): boolean;
@@ -18,6 +19,8 @@ export interface GenerateOptions extends SamplingOptions {
 export interface Generated {
   ids: number[];
   finish: 'stop' | 'length' | 'cancelled';
+  /** The id that ended the row; it is not one of `ids`. */
+  stopId: number | null;
 }
 
 const compiled = new WeakMap<Decoder, Map<string, Promise<Executable>>>();
@@ -39,7 +42,7 @@ export async function generateTokens(
   compiled.set(decoder, executables);
   const cache = new CachedDecoder(decoder, prompts.length, executables);
   const vocab = decoder.config.vocabSize;
-  const results: Generated[] = prompts.map(() => ({ ids: [], finish: 'length' }));
+  const results: Generated[] = prompts.map(() => ({ ids: [], finish: 'length', stopId: null }));
   const open = new Set(prompts.keys());
   let logits = await cache.append(prompts);
   while (open.size > 0) {
@@ -56,9 +59,11 @@ export async function generateTokens(
         continue;
       }
       const seen = options.repetitionPenalty === 1 ? [] : [...prompts[row], ...ids];
-      const id = sampleToken(logits.subarray(row * vocab, (row + 1) * vocab), seen, options, options.random);
+      const own = logits.subarray(row * vocab, (row + 1) * vocab);
+      const id = sampleToken(own, seen, options, () => options.random(row));
       if (options.stopIds.includes(id)) {
         results[row].finish = 'stop';
+        results[row].stopId = id;
         open.delete(row);
         continue;
       }

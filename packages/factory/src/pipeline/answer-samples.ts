@@ -41,7 +41,11 @@ export async function answerSamples(
     if (template)
       prompts.push({
         text,
-        ids: template.encodeOneTurn([...prompt, ...response.slice(0, 1)], system, tools).prompt,
+        ids: template.encodeOneTurn(
+          [...prompt, response[0] ?? { role: 'assistant', content: '' }],
+          system,
+          tools,
+        ).prompt,
       });
   }
   for (const { text, ids } of prompts) {

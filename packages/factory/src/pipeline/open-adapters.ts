@@ -107,7 +107,7 @@ const pissaName = (iterations: number) => (iterations < 0 ? 'pissa' : `pissa_nit
 
 /** Answers are compared with a reference without noise: as in LLaMA-Factory, dropout is off in these stages. */
 function dropoutOf({ stage, lora_dropout }: TrainArgs): number {
-  return stage === 'dpo' || stage === 'kto' ? 0 : lora_dropout;
+  return ['dpo', 'kto', 'ppo', 'grpo'].includes(stage) ? 0 : lora_dropout;
 }
 
 /** The adapter goes on with its own rank, alpha and targets; the arguments' are for new ones. */

@@ -133,7 +133,7 @@ function quantisationOf(args: TrainArgs): Quantisation | null {
 
 /** The head that the model or its last adapter was trained with, or a new one. */
 async function valueHeadOf(args: TrainArgs, base: Base, use: 'train' | 'infer'): Promise<ValueHead | null> {
-  if (args.stage !== 'rm') return null;
+  if (args.stage !== 'rm' && (args.stage !== 'ppo' || use !== 'train')) return null;
   const { hiddenSize } = base.config;
   const dir = args.adapter_name_or_path.at(-1) ?? base.dir;
   const found = await readValueHead(dir, hiddenSize);

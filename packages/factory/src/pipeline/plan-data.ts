@@ -41,6 +41,14 @@ export function dataFacts(dataset: EncodedDataset): DataFacts {
   return { lengths, labels, sequencesPerRow, tokens: dataset.totals.tokens };
 }
 
+/** A micro batch of answers to the longest prompt, all as long as they may be. */
+function longestAnswers(args: TrainArgs, config: ModelConfig, lengths: readonly number[]): BatchSize {
+  const prompt = lengths.reduce((a, b) => Math.max(a, b), 0);
+  const width = Math.min(prompt + args.max_new_tokens, config.maxPositions);
+  const rows = args.per_device_train_batch_size;
+  return { rows, width, tokens: rows * width, labels: rows * (width - prompt) };
+}
+
 /** The first epoch's batches as training would make them, and those of them that need most. */
 export function batchesOf(
   args: TrainArgs,
@@ -48,6 +56,8 @@ export function batchesOf(
   { lengths, labels, sequencesPerRow }: DataFacts,
 ) {
   const steps = planEpoch(args, lengths, 0);
+  if (args.stage === 'ppo' || args.stage === 'grpo')
+    return { steps: steps.length, batches: steps.flat(), largest: [longestAnswers(args, config, lengths)] };
   const double = (size: BatchSize): BatchSize => ({
     ...size,
     rows: sequencesPerRow * size.rows,

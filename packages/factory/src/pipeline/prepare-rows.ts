@@ -21,6 +21,8 @@ export interface PreparedRows {
   train: EncodedDataset | null;
   evaluation: { name: string; dataset: EncodedDataset; examples: Example[] }[];
   data: LoadedData;
+  /** Of stages that write answers themselves: the rows behind each prompt, in the order of the prompts. */
+  asked: ReadonlyMap<EncodedDataset, Example[]>;
   /** One hash over everything that the run trains on. */
   fingerprint: string;
 }
@@ -40,6 +42,7 @@ export async function prepareRows(
   deps: PrepareDeps,
 ): Promise<PreparedRows> {
   const issues: RowIssue[] = [...data.issues];
+  const asked = new Map<EncodedDataset, Example[]>();
   const encode = async (examples: Example[], use: 'train' | 'eval') => {
     const options = encodeOptions(args, deps);
     // Packing joins rows to train on them; to score rows one by one they stay apart.
@@ -48,6 +51,8 @@ export async function prepareRows(
     issues.push(...result.issues);
     for (const { inputIds } of result.dataset.examples)
       checkVocabulary(inputIds, deps.tokenizer, deps.vocabSize);
+    if (args.stage === 'ppo' || args.stage === 'grpo')
+      asked.set(result.dataset, withoutDropped(examples, result.issues));
     return result.dataset;
   };
   const train = data.train.length > 0 ? await encode(data.train, 'train') : null;
@@ -71,7 +76,13 @@ export async function prepareRows(
   const path = join(args.output_dir, ISSUES_FILE);
   if (lines) await writeAtomic(path, lines);
   else await rm(path, { force: true });
-  return { train, evaluation, data, fingerprint: train?.fingerprint ?? '' };
+  return { train, evaluation, data, asked, fingerprint: train?.fingerprint ?? '' };
+}
+
+function withoutDropped(examples: readonly Example[], issues: readonly RowIssue[]): Example[] {
+  const keyOf = ({ dataset, file, row }: Example['source']) => JSON.stringify([dataset, file, row]);
+  const dropped = new Set(issues.flatMap(({ kind, source }) => (kind === 'dropped' ? [keyOf(source)] : [])));
+  return examples.filter(({ source }) => !dropped.has(keyOf(source)));
 }
 
 /** How rows to train on are encoded. */

@@ -5,12 +5,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
-import type { EncodedDataset, EncodedExample } from '#factory/records/encoded.ts';
+import type { EncodedDataset } from '#factory/records/encoded.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { resultHash } from '#factory/store/resolved-config.ts';
 import { decodeTensors, encodeTensors, type StateTensor } from '#factory/store/tensor-file.ts';
-import { readLogProbs } from '#factory/train/log-probs.ts';
+import { chunksOf, readLogProbs } from '#factory/train/log-probs.ts';
 import { sumOf } from '#factory/train/objective.ts';
 import { openBase } from './open-base.ts';
 import { openDecoder } from './open-decoder.ts';
@@ -28,7 +28,7 @@ export interface ReferenceDeps {
 }
 
 /** Opens `ref_model`, or takes the decoder as it is before training. */
-async function openReference(args: TrainArgs, decoder: Decoder, { env, note }: ReferenceDeps) {
+export async function openReference(args: TrainArgs, decoder: Decoder, { env, note }: ReferenceDeps) {
   if (args.ref_model === null) return { decoder, close: async () => {} };
   const own: TrainArgs = {
     ...args,
@@ -36,7 +36,7 @@ async function openReference(args: TrainArgs, decoder: Decoder, { env, note }: R
     model_revision: 'main',
     adapter_name_or_path: args.ref_model_adapters,
     quantization_bit: args.ref_model_quantization_bit,
-    train_from_scratch: false,
+    train_from_scratch: args.train_from_scratch && args.ref_model === args.model_name_or_path,
   };
   const base = await openBase(own, 'infer', { env, note });
   if (base.config.vocabSize !== decoder.config.vocabSize) {
@@ -65,7 +65,7 @@ export async function referenceLogProbs(
   const sequences = datasets.flatMap(({ examples }) => examples);
   const values =
     (await readValues(path, key, sequences.length)) ?? new Float32Array(sequences.length).fill(Number.NaN);
-  const missing = chunksOf(sequences).filter(([from, to]) =>
+  const missing = chunksOf(sequences, CHUNK_TOKENS).filter(([from, to]) =>
     values.subarray(from, to).some((value) => Number.isNaN(value)),
   );
   if (missing.length > 0) {
@@ -92,20 +92,6 @@ export async function referenceLogProbs(
     at += dataset.examples.length;
   }
   return byDataset;
-}
-
-function chunksOf(sequences: readonly EncodedExample[]): [from: number, to: number][] {
-  const chunks: [number, number][] = [];
-  let [from, width] = [0, 0];
-  for (const [i, { inputIds }] of sequences.entries()) {
-    const wider = Math.max(width, inputIds.length);
-    if (i > from && wider * (i - from + 1) > CHUNK_TOKENS) {
-      chunks.push([from, i]);
-      [from, width] = [i, inputIds.length];
-    } else width = wider;
-  }
-  if (from < sequences.length) chunks.push([from, sequences.length]);
-  return chunks;
 }
 
 async function writeValues(path: string, key: string, values: Float32Array): Promise<void> {

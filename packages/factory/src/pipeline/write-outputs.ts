@@ -136,6 +136,7 @@ export function logEvent(dir: string, event: TrainEvent, state: RunState, settin
     totalSteps: settings.totalSteps,
     loss: entry.loss,
     evalLoss: entry.eval_loss,
+    reward: entry.reward ?? entry.eval_reward,
     accuracy: entry.eval_accuracy ?? entry['rewards/accuracies'] ?? entry.accuracy,
     lr: entry.learning_rate,
     epoch: entry.epoch,

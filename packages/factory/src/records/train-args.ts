@@ -2,7 +2,8 @@
 // Names, meanings and defaults are LLaMA-Factory's and Hugging Face's; the table that parses, translates or refuses
 // every other known key is arguments/table.ts.
 
-export type Stage = 'pt' | 'sft' | 'rm' | 'dpo' | 'kto';
+export type Stage = 'pt' | 'sft' | 'rm' | 'dpo' | 'kto' | 'ppo' | 'grpo';
+export type GroupLoss = 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo';
 export type PreferenceLoss = 'sigmoid' | 'hinge' | 'ipo' | 'orpo' | 'simpo';
 export type FinetuningType = 'lora' | 'freeze' | 'full';
 export type SchedulerType =
@@ -114,6 +115,19 @@ export interface FinetuningArgs {
   ref_model_adapters: string[];
   ref_model_quantization_bit: number | null;
   ld_alpha: number | null;
+  /** Optimiser steps' worth of prompts that are answered at once. */
+  ppo_buffer_size: number;
+  /** Times that each answer is learned from. */
+  ppo_epochs: number;
+  ppo_score_norm: boolean;
+  /** Distance from the reference, in nats per answer, that the KL coefficient is steered to. */
+  ppo_target: number;
+  ppo_whiten_rewards: boolean;
+  /** A folder, or the address of a reward server. */
+  reward_model: string | null;
+  reward_model_adapters: string[];
+  reward_model_quantization_bit: number | null;
+  reward_model_type: 'lora' | 'full' | 'api';
   use_galore: boolean;
   /** `all`: every linear layer but the output head; else parts of module names. The same for APOLLO. */
   galore_target: string[];
@@ -228,6 +242,29 @@ export interface OwnArgs {
   sample_prompts: string[];
   /** Answer this many evaluation rows at every evaluation. */
   eval_samples: number;
+  /** Answers per prompt, which are compared with one another (grpo). */
+  num_generations: number;
+  /** Times that each answer is learned from (grpo). */
+  num_iterations: number;
+  /** Weight of the distance from the reference; 0 for no reference. */
+  grpo_beta: number;
+  grpo_epsilon: number;
+  /** Upper bound of the ratio less 1; null for `grpo_epsilon`. */
+  grpo_epsilon_high: number | null;
+  grpo_loss_type: GroupLoss;
+  scale_rewards: 'group' | 'batch' | 'none';
+  importance_sampling_level: 'token' | 'sequence';
+  mask_truncated_completions: boolean;
+  /** `file.ts`, `file.ts:exportName`, or `http://...`. */
+  reward_functions: string[];
+  /** One per reward, the reward model last; null for 1 each. */
+  reward_weights: number[] | null;
+  /** Seconds for one call. */
+  reward_timeout: number;
+  /** Further tries of a reward server. */
+  reward_retries: number;
+  /** Answers of each round that are kept in completions.jsonl. */
+  logged_completions: number;
 }
 
 export interface TrainArgs

@@ -93,6 +93,15 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   ref_model_adapters: 'result',
   ref_model_quantization_bit: 'result',
   ld_alpha: 'result',
+  ppo_buffer_size: 'result',
+  ppo_epochs: 'result',
+  ppo_score_norm: 'result',
+  ppo_target: 'result',
+  ppo_whiten_rewards: 'result',
+  reward_model: 'result',
+  reward_model_adapters: 'result',
+  reward_model_quantization_bit: 'result',
+  reward_model_type: 'result',
   use_galore: 'result',
   galore_target: 'result',
   galore_rank: 'result',
@@ -170,7 +179,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   resume_from_checkpoint: 'none',
   run_name: 'none',
   include_num_input_tokens_seen: 'none',
-  // generating: samples and predictions only
+  // generating: samples and predictions only, but for the stages that learn from what they generate
   do_sample: 'none',
   temperature: 'none',
   top_p: 'none',
@@ -189,7 +198,35 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   extend: 'none',
   sample_prompts: 'none',
   eval_samples: 'none',
+  num_generations: 'result',
+  num_iterations: 'result',
+  grpo_beta: 'result',
+  grpo_epsilon: 'result',
+  grpo_epsilon_high: 'result',
+  grpo_loss_type: 'result',
+  scale_rewards: 'result',
+  importance_sampling_level: 'result',
+  mask_truncated_completions: 'result',
+  reward_functions: 'result',
+  reward_weights: 'result',
+  reward_timeout: 'none',
+  reward_retries: 'none',
+  logged_completions: 'none',
 };
+
+/** What the rows that stages ppo and grpo learn from are drawn by. */
+const SAMPLING: ReadonlySet<string> = new Set([
+  'do_sample',
+  'temperature',
+  'top_p',
+  'top_k',
+  'max_new_tokens',
+  'repetition_penalty',
+]);
+
+function effectOf(key: string): Effect {
+  return Object.hasOwn(EFFECTS, key) ? EFFECTS[key as keyof TrainArgs] : 'result';
+}
 
 /** Never written to a file. */
 const SECRET_KEYS = new Set(['hf_hub_token']);
@@ -266,11 +303,12 @@ export function diffConfigs(before: object, after: object): ConfigChange[] {
   const chooses = [old, now].some(
     (args) => args.load_best_model_at_end === true || (args.early_stopping_steps ?? null) !== null,
   );
+  const samples = [old, now].some(({ stage }) => stage === 'ppo' || stage === 'grpo');
   const changes: ConfigChange[] = [];
   for (const key of new Set([...Object.keys(EFFECTS), ...Object.keys(old), ...Object.keys(now)])) {
     const [a, b] = [old[key] ?? null, now[key] ?? null];
     if (canonical(a) === canonical(b)) continue;
-    const effect = Object.hasOwn(EFFECTS, key) ? EFFECTS[key as keyof TrainArgs] : 'result';
+    const effect = samples && SAMPLING.has(key) ? 'result' : effectOf(key);
     changes.push({
       key,
       before: a,

@@ -14,6 +14,7 @@ import {
   planEncoding,
 } from './encode-plan.ts';
 import { encodePretrainRows } from './encode-pretrain.ts';
+import { encodePromptRows } from './encode-prompts.ts';
 import { packRows } from './knapsack.ts';
 import { fitTurns } from './truncate.ts';
 
@@ -41,7 +42,7 @@ export function encodeRows(
   return {
     dataset: {
       examples: rows,
-      sequencesPerRow: options.stage === 'pt' || options.stage === 'sft' ? 1 : 2,
+      sequencesPerRow: PAIRED.has(options.stage) ? 2 : 1,
       ...(isDesirable ? { isDesirable } : {}),
       fingerprint: encodingFingerprint(examples, options),
       totals: {
@@ -57,12 +58,16 @@ export function encodeRows(
   };
 }
 
+const PAIRED: ReadonlySet<EncodeOptions['stage']> = new Set(['rm', 'dpo', 'kto']);
+
 const ENCODERS = {
   pt: encodePretrainRows,
   sft: encodeChatRows,
   rm: encodePairRows,
   dpo: encodePairRows,
   kto: encodeFeedbackRows,
+  ppo: encodePromptRows,
+  grpo: encodePromptRows,
 };
 
 /** Identity of what `encodeRows` would give, without encoding: content, template, tokenizer and settings. */

@@ -11,12 +11,61 @@ export async function readLogProbs(
   decoder: Decoder,
   sequences: readonly EncodedExample[],
   adapter: 'on' | 'off' = 'on',
+  temperature = 1,
 ): Promise<Float64Array[]> {
   if (sequences.length === 0) return [];
   const batch = packBatch(sequences);
-  const h = await decoder.forward(batch, adapter);
+  const h = tempered(decoder, await decoder.forward(batch, adapter), temperature);
   const { nll } = await decoder.head.evaluate(h, batch.targets, false);
   return splitLabels(batch, negated(nll));
+}
+
+/** As `readLogProbs`, with the value head's number at the position where each label is chosen. */
+export async function readLogProbsAndValues(
+  decoder: Decoder,
+  sequences: readonly EncodedExample[],
+): Promise<{ logProbs: Float64Array[]; values: Float64Array[] }> {
+  const batch = packBatch(sequences);
+  const h = await decoder.forward(batch);
+  const { nll } = await decoder.head.evaluate(h, batch.targets, false);
+  return {
+    logProbs: splitLabels(batch, negated(nll)),
+    values: splitLabels(batch, valueHeadOf(decoder).scores(h)),
+  };
+}
+
+/** Hidden rows whose logits are divided by the temperature; a cap on logits would come between. */
+export function tempered(
+  { head }: Pick<Decoder, 'head'>,
+  h: Float32Array,
+  temperature: number,
+): Float32Array {
+  if (temperature === 1) return h;
+  if (head.isCapped)
+    throw new FactoryError({
+      code: 'ARGS_CONFLICT',
+      message: `the logits of this model have a cap, so its probabilities at temperature ${temperature} cannot be learned from`,
+      remedy: 'Set temperature to 1.',
+    });
+  return h.map((x) => x / temperature);
+}
+
+/** Ranges of sequences that run together, of about `tokens` ids with padding; they follow from the lengths alone. */
+export function chunksOf(
+  sequences: readonly { inputIds: ArrayLike<number> }[],
+  tokens: number,
+): [from: number, to: number][] {
+  const chunks: [number, number][] = [];
+  let [from, width] = [0, 0];
+  for (const [i, { inputIds }] of sequences.entries()) {
+    const wider = Math.max(width, inputIds.length);
+    if (i > from && wider * (i - from + 1) > tokens) {
+      chunks.push([from, i]);
+      [from, width] = [i, inputIds.length];
+    } else width = wider;
+  }
+  if (from < sequences.length) chunks.push([from, sequences.length]);
+  return chunks;
 }
 
 /** Values of label tokens, end to end, by sequence. */

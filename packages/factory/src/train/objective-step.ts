@@ -5,7 +5,7 @@ import type { Decoder } from '#factory/model/decoder.ts';
 import { roomBesideScratch } from '#factory/model/layer-spec-of.ts';
 import { countLabels, type PackedBatch, packBatch } from '#factory/model/packed-batch.ts';
 import { setMetrics } from './evaluate.ts';
-import { lastTokens, negated, readLogProbs, splitLabels, valueHeadOf } from './log-probs.ts';
+import { lastTokens, negated, readLogProbs, splitLabels, tempered, valueHeadOf } from './log-probs.ts';
 import {
   addMetrics,
   type Judgement,
@@ -22,7 +22,8 @@ export function objectiveTask<Row>(objective: Objective<Row>): TrainTask<Row> {
   return {
     async step(decoder, microBatches, options, memory) {
       for (const { gradient } of decoder.parameters) gradient.fill(0);
-      const total = microBatches.flat().reduce((sum, row) => sum + objective.size(row), 0);
+      // Rows without anything to learn have no size, and no gradient either.
+      const total = microBatches.flat().reduce((sum, row) => sum + objective.size(row), 0) || 1;
       const metrics: Metrics = {};
       let [loss, tokens, labelTokens] = [0, 0, 0];
       for (const [i, rows] of microBatches.entries()) {
@@ -102,19 +103,24 @@ class MicroBatch<Row> {
       if (this.#objective.reads === 'scores') {
         const head = valueHeadOf(decoder);
         judgement = this.#judge(head.scores(h), aside);
-        head.differentiate(h, this.#weights(judgement, 1 / total), dh);
+        head.differentiate(h, this.#weights(judgement.gradients, 1 / total), dh);
       } else {
         let judged: Judgement | null = null;
+        const { temperature = 1, reads } = this.#objective;
+        const head = reads === 'log-probs and values' ? valueHeadOf(decoder) : null;
+        const values = head?.scores(h);
         await decoder.head.differentiate(
-          h,
+          tempered(decoder, h, temperature),
           this.#batch.targets,
           (nll) => {
-            judged = this.#judge(negated(nll), aside);
-            return this.#weights(judged, -1 / total);
+            judged = this.#judge(negated(nll), aside, values);
+            return this.#weights(judged.gradients, -1 / total);
           },
           dh,
         );
+        if (temperature !== 1) for (let i = 0; i < dh.length; i++) dh[i] /= temperature;
         judgement = judged as unknown as Judgement;
+        head?.differentiate(h, this.#weights(judgement.valueGradients ?? [], 1 / total), dh);
       }
       await decoder.backward(tape, dh);
       return judgement;
@@ -132,9 +138,10 @@ class MicroBatch<Row> {
     );
   }
 
-  #judge(values: Float64Array, aside: Float64Array[]): Judgement {
+  #judge(numbers: Float64Array, aside: Float64Array[], values?: Float64Array): Judgement {
     const objective = this.#objective;
-    const read = splitLabels(this.#batch, values);
+    const read = splitLabels(this.#batch, numbers);
+    const valued = values && splitLabels(this.#batch, values);
     let [at, asideAt] = [0, 0];
     const readings = this.#rows.map((row): Reading => {
       const [sequences, others] = [objective.sequences(row).length, objective.aside?.(row).length ?? 0];
@@ -143,13 +150,14 @@ class MicroBatch<Row> {
       return {
         sequences: read.slice(at - sequences, at),
         aside: aside.slice(asideAt - others, asideAt),
+        values: valued?.slice(at - sequences, at),
       };
     });
     return objective.judge(this.#rows, readings, this.#memory);
   }
 
-  /** The judgement's gradients end to end, times `scale`. */
-  #weights({ gradients }: Judgement, scale: number): Float32Array {
+  /** Gradients of all rows end to end, times `scale`. */
+  #weights(gradients: Judgement['gradients'], scale: number): Float32Array {
     const weights = new Float32Array(this.#batch.labelIndex.length);
     let at = 0;
     for (const part of gradients.flat())

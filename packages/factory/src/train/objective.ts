@@ -14,6 +14,8 @@ export interface Reading {
   sequences: readonly Float64Array[];
   /** [label tokens] log-probabilities of the sequences that have no gradient. */
   aside: readonly Float64Array[];
+  /** [label tokens] the value head's number where each label is chosen; of objectives that read values only. */
+  values?: readonly Float64Array[];
 }
 
 export interface Judgement {
@@ -21,6 +23,8 @@ export interface Judgement {
   sum: number;
   /** d(sum) / d(reading): per row and sequence an array as long as the reading. */
   gradients: readonly (readonly ArrayLike<number>[])[];
+  /** The same by the values. */
+  valueGradients?: readonly (readonly ArrayLike<number>[])[];
   metrics: Metrics;
 }
 
@@ -32,8 +36,13 @@ export type Memory = Record<string, number>;
  * holds advantages, and the gradient by each token's log-probability is −advantage × ratio.
  */
 export interface Objective<Row> {
-  /** Log-probabilities of the label tokens, or the value head's score at the last token of a sequence. */
-  readonly reads: 'log-probs' | 'scores';
+  /**
+   * Log-probabilities of the label tokens, the same with the value head's numbers, or its score at the last token of a
+   * sequence.
+   */
+  readonly reads: 'log-probs' | 'log-probs and values' | 'scores';
+  /** What logits are divided by before they become probabilities; 1 where it is not said. */
+  readonly temperature?: number;
   /** The sequences of a row that are learned from. */
   sequences(row: Row): readonly EncodedExample[];
   /** Sequences that are only looked at (KTO's mismatched answers). */

@@ -1,6 +1,7 @@
 // In: nothing. Out: everything besides the parameters' values that a run needs to go on as if it had never stopped. All
 // randomness is derived from the seed and the step, so no generator state is kept.
 import type { LogEntry } from '#factory/records/train-events.ts';
+import type { Experience } from './experience.ts';
 import type { Memory, Metrics } from './objective.ts';
 
 export interface RunState {
@@ -13,6 +14,8 @@ export interface RunState {
   pendingMetrics: Metrics;
   /** What the objective carries from step to step. */
   memory: Memory;
+  /** Answers of the model that more steps will learn from. */
+  experience: Experience[];
   /** Sum of step losses of the whole run, for `train_loss`. */
   totalLoss: number;
   tokensSeen: number;
@@ -36,6 +39,7 @@ export function freshState(): RunState {
     pendingSteps: 0,
     pendingMetrics: {},
     memory: {},
+    experience: [],
     totalLoss: 0,
     tokensSeen: 0,
     labelTokensSeen: 0,

@@ -6,6 +6,7 @@ import type { Decoder } from '#factory/model/decoder.ts';
 import { roomBesideScratch } from '#factory/model/layer-spec-of.ts';
 import { countLabels, packBatch } from '#factory/model/packed-batch.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
+import type { Experience } from './experience.ts';
 import type { Metrics } from './objective.ts';
 import { crossEntropy, type TokenLoss } from './token-losses.ts';
 
@@ -27,6 +28,8 @@ export interface StepOptions {
   noiseAlpha?: number;
   /** Weight of the loss that keeps experts evenly used; each micro batch adds its own, as with transformers. */
   balanceWeight?: number;
+  /** For tasks that learn from what they write themselves. */
+  run?: { step: number; experience: Experience[] };
 }
 
 export async function trainStep(

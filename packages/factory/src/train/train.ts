@@ -97,7 +97,16 @@ export async function train<Row>(deps: TrainDeps<Row>): Promise<Stopped> {
     const microBatches = plan[state.step % settings.stepsPerEpoch].map((rows) =>
       rows.map((r) => deps.rows[r]),
     );
-    const applied = await oneStep(deps, microBatches, guard, savedAt);
+    let applied: AppliedStep;
+    try {
+      applied = await oneStep(deps, microBatches, guard, savedAt);
+    } catch (error) {
+      // A step that was cut short has changed nothing.
+      if (signal.aborted && error === signal.reason) continue;
+      const isRewards = error instanceof FactoryError && error.code === 'TRAIN_REWARD_FAILED';
+      if (isRewards && state.step > 0 && savedAt !== state.step) await save(true);
+      throw error;
+    }
 
     const isLast = state.step === settings.totalSteps;
     if (isDue(settings.log, state.step, settings) || (state.step === 1 && settings.logFirstStep))
@@ -135,6 +144,7 @@ async function oneStep<Row>(
     dropoutKey: `${settings.seed}/${state.step}`,
     noiseAlpha: settings.noiseAlpha,
     balanceWeight: settings.balanceWeight,
+    run: state,
   };
   const result = await task.step(decoder, microBatches, options, state.memory);
   const norm = globalNorm(optimizer.gradients(state.step + 1));
