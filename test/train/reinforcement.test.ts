@@ -21,8 +21,9 @@ beforeAll(() => {
   mkdirSync(world.at('rewards'));
   const letters = `export default ({ completion }) =>
     [...completion].filter((letter) => letter === 'e').length / Math.max(1, completion.length);
+let asked = 0;
 export const fragile = ({ completion, row }) => {
-  if (row.messages[0].content.includes('cat')) throw new RangeError('no cats');
+  if (asked++ % 3 === 0) throw new RangeError('no luck with ' + row.answer.slice(0, 3));
   return completion.length;
 };
 export const broken = () => { throw new Error('always'); };
@@ -57,7 +58,7 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
   const flags = grpo({
     num_iterations: 2,
     grpo_beta: 0.02,
-    num_train_epochs: 8,
+    num_train_epochs: 6,
     learning_rate: 0.02,
     eval_dataset: 'more',
     eval_strategy: 'epoch',
@@ -72,7 +73,7 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
   for (const name of ['reward_std', 'kl', 'clip_ratio', 'completion_length', 'entropy', 'rewards/letters'])
     expect(first).toHaveProperty([name]);
   const evaluations = history('grpo').flatMap(({ eval_reward }) => eval_reward ?? []);
-  expect(evaluations).toHaveLength(8);
+  expect(evaluations).toHaveLength(6);
   const lines = readLines(world.at('grpo'), 'completions.jsonl');
   expect(lines[0]).toMatchObject({
     step: 1,
@@ -91,7 +92,7 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
     'tunesmith_state.json',
   );
   expect(state.state.experience).toHaveLength(4);
-  const later = Array.from({ length: 30 }, (_, i) => `checkpoint-${i + 4}`);
+  const later = Array.from({ length: 60 }, (_, i) => `checkpoint-${i + 4}`);
   for (const name of [...later, 'trainer_state.json', 'README.md', 'adapter_model.safetensors'])
     rmSync(world.at('again', name), { recursive: true, force: true });
   const again = await world.train('again', flags);
@@ -103,9 +104,9 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
 
 test('a reward that throws costs the answer and names its row', async () => {
   const spec = `${world.at('rewards', 'letters.ts')}:fragile`;
-  const run = await world.train('fragile', grpo({ reward_functions: spec, max_samples: 8 }));
+  const run = await world.train('fragile', grpo({ reward_functions: spec }));
   expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
-  expect(run.err).toMatch(/reward fragile failed on row 1 of .*tiny\.json: RangeError: no cats/);
+  expect(run.err).toMatch(/reward fragile failed on row \d of .*tiny\.json: RangeError: no luck with \w+/);
   expect(mean(history('fragile').map(({ reward_failures }) => reward_failures ?? 0))).toBeGreaterThan(0);
 }, 120_000);
 
@@ -113,13 +114,15 @@ test('rewards that fail for every answer end the run with what was learned so fa
   const file = world.at('rewards', 'letters.ts');
   const never = await world.train('never', grpo({ reward_functions: `${file}:broken` }));
   expect(never.status).toBe(2);
-  expect(never.err).toMatch(/TRAIN_REWARD_FAILED[\s\S]*any of the 4 answers of step 1/);
+  expect(never.err).toMatch(
+    /TRAIN_REWARD_FAILED[\s\S]*step 3: no reward could be had for any answer, for 3 rounds in a row/,
+  );
   const tired = await world.train(
     'tired',
     grpo({ reward_functions: `${file}:tired`, num_train_epochs: 4, save_steps: 100 }),
   );
   expect(tired.status).toBe(2);
-  expect(tired.err).toMatch(/saved .*checkpoint-4[\s\S]*TRAIN_REWARD_FAILED/);
+  expect(tired.err).toMatch(/saved .*checkpoint-6[\s\S]*TRAIN_REWARD_FAILED/);
 }, 120_000);
 
 test('ppo learns from a server, with a value head, and goes on to the same bits', async () => {

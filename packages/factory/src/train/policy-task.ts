@@ -67,6 +67,9 @@ export interface PolicyModel {
   reference: ((sequences: readonly EncodedExample[]) => Promise<Float64Array[]>) | null;
 }
 
+/** The run ends when so many rounds in a row have no reward at all. */
+const FAILED_ROUNDS = 3;
+
 /** Ids of one forward pass over written answers, about. */
 const CHUNK_TOKENS = 2048;
 
@@ -92,7 +95,11 @@ export function policyTask(
   async function playRound(decoder: Decoder, rows: readonly PromptRow[], step: number, memory: Memory) {
     const copies = method.answersPerPrompt;
     const { answers, rewards } = await answer(decoder, rows, copies, `${seed}/round/${step}`);
-    if (rewards.every(({ total }) => total === null)) throw noReward(answers.length, step);
+    const failed = rewards.every(({ total }) => total === null);
+    // One row may be at fault, and then all answers to it are.
+    if (failed && (memory.failed_rounds ?? 0) + 1 >= FAILED_ROUNDS)
+      throw noReward(FAILED_ROUNDS, `step ${step + 1}`);
+    memory.failed_rounds = failed ? (memory.failed_rounds ?? 0) + 1 : 0;
     await ports.record(step + 1, answers, rewards);
     const groups = rows.map((_, g) =>
       answers.slice(g * copies, (g + 1) * copies).flatMap((one, i): RewardedAnswer[] => {
@@ -132,11 +139,11 @@ export function policyTask(
         // The same draws at every evaluation, so that two of them can be compared.
         const key = `${seed}/evaluation/${name}/${at}`;
         const { answers, rewards } = await answer(decoder, rows.slice(at, at + batchSize), 1, key);
-        if (rewards.every(({ total }) => total === null)) throw noReward(answers.length, null);
         addMetrics(metrics, summary(answers, rewards));
         totals.push(...rewards.flatMap(({ total }) => (total === null ? [] : [total])));
         onProgress?.(Math.min(at + batchSize, rows.length), rows.length);
       }
+      if (rows.length > 0 && totals.length === 0) throw noReward(1, 'an evaluation');
       const values = { ...meansOf(metrics), reward_std: deviation(totals) };
       return setMetrics(name, values, { rows: rows.length, batchSize, seconds: (clock() - begun) / 1000 });
     },
@@ -180,13 +187,11 @@ export const sequencesOf = (answers: readonly AnsweredRow[]) =>
 
 export const meanOf = (values: readonly number[]) => sumOf(values) / Math.max(1, values.length);
 
-function noReward(answers: number, step: number | null): FactoryError {
-  const where = step === null ? 'an evaluation' : `step ${step + 1}`;
+function noReward(rounds: number, where: string): FactoryError {
   return new FactoryError({
     code: 'TRAIN_REWARD_FAILED',
-    message: `no reward could be had for any of the ${answers} answers of ${where}; the notes above say why, row by row`,
+    message: `${where}: no reward could be had for any answer${rounds > 1 ? `, for ${rounds} rounds in a row` : ''}; the notes above say why, row by row`,
     remedy:
       'Mend the reward function or server, and start the same command again: it goes on from its checkpoint.',
-    details: { answers },
   });
 }
