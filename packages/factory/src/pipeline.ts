@@ -57,6 +57,8 @@ export interface RunDeps {
   signal: AbortSignal;
   notes: ArgNote[];
   given: Record<string, unknown>;
+  /** Loads a file of the user's: a reward function. */
+  importModule?(path: string): Promise<unknown>;
   /** Where hub caches and tokens are named. */
   env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds since 1970. */
@@ -98,6 +100,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
           env,
           note,
           signal: deps.signal,
+          importModule: deps.importModule,
           tokenizer,
           stopIds: template?.stopIds ?? [],
         });

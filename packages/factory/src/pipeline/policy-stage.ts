@@ -11,10 +11,10 @@ import { readLogProbs } from '#factory/train/log-probs.ts';
 import { type AnsweredRow, type PolicyPorts, policyTask } from '#factory/train/policy-task.ts';
 import type { Sampling } from '#factory/train/write-answers.ts';
 import { methodOf } from './policy-method.ts';
-import { openReference, type ReferenceDeps } from './reference.ts';
-import { openRewards } from './reward-sources.ts';
+import { openReference } from './reference.ts';
+import { openRewards, type RewardDeps } from './reward-sources.ts';
 
-export interface PolicyDeps extends ReferenceDeps {
+export interface PolicyDeps extends RewardDeps {
   tokenizer: TextTokenizer;
   stopIds: readonly number[];
 }

@@ -1,8 +1,6 @@
 // In: the arguments. Out: the rewards of the run, ready to be asked: functions of TypeScript files, servers, and a reward
 // model of stage rm, which is a decoder of its own.
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { FactoryError } from '#factory/errors.ts';
+import { FactoryError, invariant } from '#factory/errors.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { fileReward } from '#factory/rewards/file-reward.ts';
@@ -14,6 +12,11 @@ import { openBase } from './open-base.ts';
 import { openDecoder } from './open-decoder.ts';
 import type { ReferenceDeps } from './reference.ts';
 
+export interface RewardDeps extends ReferenceDeps {
+  /** Loads a file of the user's; whoever has none cannot have reward functions. */
+  importModule?(path: string): Promise<unknown>;
+}
+
 export interface OpenedRewards {
   sources: RewardSource[];
   close(): Promise<void>;
@@ -22,12 +25,16 @@ export interface OpenedRewards {
 export async function openRewards(
   args: TrainArgs,
   tokenizer: TextTokenizer,
-  deps: ReferenceDeps,
+  deps: RewardDeps,
 ): Promise<OpenedRewards> {
   const { reward_functions: specs, reward_model: model } = args;
   const weightOf = (i: number) => args.reward_weights?.[i] ?? 1;
   const common = { timeoutSeconds: args.reward_timeout, retries: args.reward_retries, signal: deps.signal };
   const sources: RewardSource[] = [];
+  const importModule = (path: string): Promise<unknown> => {
+    invariant(deps.importModule, 'reward functions need a way to load files');
+    return deps.importModule(path);
+  };
   for (const [i, spec] of specs.entries()) {
     const weight = weightOf(i);
     sources.push(
@@ -46,8 +53,6 @@ export async function openRewards(
   }
   return { sources: named(sources), close };
 }
-
-const importModule = (path: string): Promise<unknown> => import(pathToFileURL(resolve(path)).href);
 
 /** Two rewards of one name are told apart by number. */
 function named(sources: readonly RewardSource[]): RewardSource[] {

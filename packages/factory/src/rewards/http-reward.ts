@@ -33,10 +33,8 @@ export function httpReward(address: string, options: HttpRewardOptions): RewardS
         if (!('why' in reply)) return scoresOf(reply.json, requests, address);
         if (!reply.mayPass || attempt >= options.retries)
           return requests.map(() => ({ why: `${address}: ${reply.why}` }));
-        await wait(FIRST_PAUSE_MS * 2 ** attempt, undefined, { signal: options.signal }).catch((error) => {
-          if (!options.signal.aborted) throw error;
-        });
-        options.signal.throwIfAborted();
+        const { signal } = options;
+        await wait(FIRST_PAUSE_MS * 2 ** attempt, undefined, { signal }).catch(() => signal.throwIfAborted());
       }
     },
   };

@@ -5,6 +5,7 @@ import { parseTrainArgs } from '#factory/arguments/parse.ts';
 import type { ArgNote, TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
 import type { Console } from '../console.ts';
+import { importUserCode } from '../import-user-code.ts';
 import { stopOnSignals } from '../interrupt.ts';
 import { createProgress } from '../progress.ts';
 
@@ -30,6 +31,7 @@ export async function train({ words, json, terminal, env }: CommandContext): Pro
       notes,
       given,
       env,
+      importModule: importUserCode,
       now: Date.now,
       signal: stop.signal,
       onEvent: progress.show,
