@@ -4,12 +4,14 @@ import { cleanTextStep } from './clean-text/clean-text-step.ts';
 import { conflictsStep } from './dedup/conflicts-step.ts';
 import { duplicatesStep } from './dedup/duplicates-step.ts';
 import { lengthStep } from './length-step.ts';
+import { personalDataStep } from './pii/personal-data-step.ts';
 import { textStep } from './safe-text/text-step.ts';
 import { sealedStep } from './split/sealed-step.ts';
 
 export const CLEAN_STEPS: readonly CleanStep[] = [
   textStep,
   cleanTextStep,
+  personalDataStep,
   lengthStep,
   sealedStep,
   conflictsStep,
