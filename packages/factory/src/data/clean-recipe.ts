@@ -17,6 +17,8 @@ export interface RecipeStep {
 export interface RecipeInput {
   format: Formatting | null;
   kind: RowKind | null;
+  /** `mail` reads every file as one raw e-mail, whatever its name. */
+  read_as: 'mail' | null;
   /** Part of a row → column of the file, as `columns` in dataset_info.json. */
   columns: Record<string, string> | null;
   /** New columns from a text with {column} places, made before anything else looks at the row. */
@@ -40,6 +42,7 @@ const recipeSchema = z.strictObject({
     .strictObject({
       format: z.enum(['alpaca', 'sharegpt', 'openai']).nullable().default(null),
       kind: z.enum(['sft', 'preference', 'feedback', 'text']).nullable().default(null),
+      read_as: z.enum(['mail']).nullable().default(null),
       columns: z.partialRecord(z.enum(COLUMN_KEYS), text).nullable().default(null),
       derive: z.record(z.string(), z.string()).default({}),
       values: z.record(z.string(), z.record(z.string(), z.string())).default({}),

@@ -5,12 +5,18 @@ import { FactoryError } from '#factory/errors.ts';
 import { listNames } from './suggest-name.ts';
 
 export type DataFile = { path: string } & (
-  | { kind: 'json' | 'parquet' | 'text' }
+  | { kind: 'json' | 'parquet' | 'text' | 'xlsx' | 'mail' }
   | { kind: 'csv'; delimiter: string }
 );
 
-const EXTENSIONS = '.json, .jsonl, .ndjson, .csv, .tsv, .parquet, .txt (text files also as .gz)';
-const NOT_DATA = new Set(['dataset_info.json', 'dataset_infos.json', 'dataset_dict.json', 'state.json']);
+export const EXTENSIONS =
+  '.json, .jsonl, .ndjson, .csv, .tsv, .parquet, .xlsx, .txt, .eml (text files also as .gz and .zst)';
+export const NOT_DATA = new Set([
+  'dataset_info.json',
+  'dataset_infos.json',
+  'dataset_dict.json',
+  'state.json',
+]);
 
 /** `split` keeps the files of one split where the file names tell splits apart. */
 export async function findFiles(path: string, split: string | null = null): Promise<DataFile[]> {
@@ -61,8 +67,8 @@ async function filesOfFolder(folder: string, split: string | null): Promise<Data
   return files;
 }
 
-function dataFile(path: string): DataFile | null {
-  const name = path.toLowerCase().replace(/\.gz$/, '');
+export function dataFile(path: string): DataFile | null {
+  const name = path.toLowerCase().replace(/\.(gz|zst)$/, '');
   const extension = name.slice(name.lastIndexOf('.') + 1);
   switch (extension) {
     case 'json':
@@ -75,8 +81,11 @@ function dataFile(path: string): DataFile | null {
       return { path, kind: 'csv', delimiter: '\t' };
     case 'txt':
       return { path, kind: 'text' };
+    case 'eml':
+      return { path, kind: 'mail' };
     case 'parquet':
-      return path.toLowerCase().endsWith('.gz') ? null : { path, kind: 'parquet' };
+    case 'xlsx':
+      return /\.(gz|zst)$/i.test(path) ? null : { path, kind: extension };
     default:
       return null;
   }

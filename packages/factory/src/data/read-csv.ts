@@ -3,10 +3,13 @@
 import { pipeline, Readable } from 'node:stream';
 import { type CsvError, type Info, parse } from 'csv-parse';
 import { FactoryError } from '#factory/errors.ts';
+import { badFile, MAX_ROW_CHARS, rowTooLong } from './bad-file.ts';
 import type { RawRow } from './raw-row.ts';
-import { badFile, MAX_ROW_CHARS, readTextChunks, rowTooLong } from './text-stream.ts';
+import { readTextChunks } from './text-stream.ts';
 
 export async function* readCsv(path: string, delimiter: string): AsyncGenerator<RawRow> {
+  // Records that are parsed but not taken yet are lost when a later one fails, so that place is noted by the parser.
+  let parsed = { line: 0, records: 0 };
   const parser = parse({
     delimiter,
     info: true,
@@ -14,22 +17,24 @@ export async function* readCsv(path: string, delimiter: string): AsyncGenerator<
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: MAX_ROW_CHARS,
+    on_record(record: string[], { lines, records }) {
+      parsed = { line: lines, records };
+      return record;
+    },
   });
   pipeline(Readable.from(readTextChunks(path)), parser, () => {});
   let header: string[] | null = null;
   let row = 0;
-  let line = 0;
   try {
     for await (const item of parser as AsyncIterable<{ record: string[]; info: Info }>) {
-      line = item.info.lines;
       if (header === null) {
         header = checkHeader(path, item.record);
         continue;
       }
-      yield toRow(header, item.record, row++, line);
+      yield toRow(header, item.record, row++, item.info.lines);
     }
   } catch (cause) {
-    throw csvFailure(path, cause, row, line);
+    throw csvFailure(path, cause, row, parsed);
   }
 }
 
@@ -52,13 +57,18 @@ function checkHeader(path: string, cells: string[]): string[] {
   return cells;
 }
 
-function csvFailure(path: string, cause: unknown, row: number, line: number): FactoryError {
+function csvFailure(
+  path: string,
+  cause: unknown,
+  row: number,
+  parsed: { line: number; records: number },
+): FactoryError {
   if (cause instanceof FactoryError) return cause;
   const { code, message } = cause as CsvError;
   if (code === 'CSV_QUOTE_NOT_CLOSED') {
     return badFile(
       path,
-      `a quoted cell that opens after line ${line} (row ${row + 1}) is never closed`,
+      `a quoted cell that opens after line ${parsed.line} (row ${parsed.records}) is never closed`,
       'Close the quote, and write quotes inside cells twice ("").',
       cause,
     );

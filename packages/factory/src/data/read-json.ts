@@ -1,8 +1,10 @@
 // In: a file of JSON: one array of rows, or one object per line. The first character decides, not the name.
 // Out: rows, streamed. A broken line is a bad row; a broken array is a broken file, for its rest cannot be trusted.
+
+import { badFile, MAX_ROW_CHARS, rowTooLong } from './bad-file.ts';
 import type { RawRow } from './raw-row.ts';
 import { clip, listNames } from './suggest-name.ts';
-import { badFile, MAX_ROW_CHARS, readLines, readTextChunks, rowTooLong } from './text-stream.ts';
+import { readLines, readTextChunks } from './text-stream.ts';
 
 export async function* readJson(path: string): AsyncGenerator<RawRow> {
   if ((await firstCharacter(path)) === '[') {

@@ -3,10 +3,10 @@
 import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { FactoryError } from '#factory/errors.ts';
+import { badFile } from './bad-file.ts';
 import type { ParquetReply } from './parquet-worker.ts';
 import type { RawRow } from './raw-row.ts';
 import { clip } from './suggest-name.ts';
-import { badFile } from './text-stream.ts';
 
 /** Patience with a row group: 30 s, and 1 s more per MB, which is far below any decoder's speed. */
 const PATIENCE_MS = 30_000;

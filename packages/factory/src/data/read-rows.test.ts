@@ -201,13 +201,15 @@ describe('files and folders', () => {
   });
 
   test.each([
-    ['r.xlsx', '', 'DATA_UNSUPPORTED_FORMAT'],
+    ['r.xls', '', 'DATA_UNSUPPORTED_FORMAT'],
+    ['r.xlsx', '', 'DATA_BAD_FILE'],
+    ['r.xlsx', 'PK\u0003\u0004 and nothing else', 'DATA_BAD_FILE'],
     ['r.arrow', '', 'DATA_UNSUPPORTED_FORMAT'],
     ['r', '', 'DATA_UNSUPPORTED_FORMAT'],
     ['r.parquet', '', 'DATA_BAD_FILE'],
     ['r.parquet', 'PAR1 this is not one PAR1', 'DATA_BAD_FILE'],
     ['r.json', new Uint8Array([0xff, 0xfe, 0x5b, 0]), 'DATA_BAD_FILE'],
-    ['r.jsonl', Buffer.from('{"a": "caf\xe9"}', 'latin1'), 'DATA_BAD_FILE'],
+    ['r.jsonl', Buffer.from('{"a": "caf\xe9 \x81"}', 'latin1'), 'DATA_BAD_FILE'],
     ['r.csv', new Uint8Array([97, 10, 0xc4, 0xe3, 0xba]), 'DATA_BAD_FILE'],
     ['r.txt', 'a\nb\0c', 'DATA_BAD_FILE'],
     ['r.json.gz', gzipSync('[{"a": 1}]').subarray(0, 15), 'DATA_BAD_FILE'],

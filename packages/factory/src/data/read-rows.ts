@@ -4,8 +4,10 @@ import type { DataFile } from './find-files.ts';
 import type { RawRow } from './raw-row.ts';
 import { readCsv } from './read-csv.ts';
 import { readJson } from './read-json.ts';
+import { readMail } from './read-mail.ts';
 import { readParquet } from './read-parquet.ts';
 import { readTextRows } from './read-text.ts';
+import { readXlsx } from './read-xlsx.ts';
 
 export function readRows(file: DataFile): AsyncGenerator<RawRow> {
   switch (file.kind) {
@@ -17,5 +19,9 @@ export function readRows(file: DataFile): AsyncGenerator<RawRow> {
       return readParquet(file.path);
     case 'text':
       return readTextRows(file.path);
+    case 'xlsx':
+      return readXlsx(file.path);
+    case 'mail':
+      return readMail(file.path);
   }
 }

@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { mailText } from '#factory/data/mail/mail-text.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
-import { mailText } from './mail-text.ts';
 import { isNear, nearDuplicateGroups, overlaps } from './near-duplicates.ts';
 
 export type SpamLabel = 'spam' | 'ham';
