@@ -72,7 +72,7 @@ export const LAYERS: Record<string, PackageLayers> = {
       feedback: ['records', 'store'],
       launch: ['records', 'store'],
       // A shell like cli, which is the only one to import it.
-      quickstart: ['records', 'store', 'arguments', 'eval', 'pipeline'],
+      quickstart: ['records', 'store', 'arguments', 'data', 'eval', 'pipeline'],
       contract: ['records'],
       pipeline: ['records', 'store', 'arguments', ...STEPS, ENGINE],
       http: ['records', 'store', 'arguments', 'contract', 'pipeline', ...STEPS],

@@ -133,7 +133,14 @@ function sharesOf({ testSize, valSize }: SplitOptions): { name: string; share: n
 }
 
 /** Formats are found from column names; other names are mapped by cleaning and exporting first. */
-export const AS_IT_IS: RecipeInput = { format: null, kind: null, read_as: null, columns: null, derive: {}, values: {} };
+export const AS_IT_IS: RecipeInput = {
+  format: null,
+  kind: null,
+  read_as: null,
+  columns: null,
+  derive: {},
+  values: {},
+};
 
 async function readAll(inputs: readonly string[], deps: SplitDeps) {
   const plan = await describeInputs(inputs, AS_IT_IS);
