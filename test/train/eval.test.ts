@@ -242,3 +242,58 @@ describe('an endpoint', () => {
     expect(down.err).toContain('EVAL_ENDPOINT');
   });
 });
+
+describe('evaluation during training', () => {
+  it('measures generated answers, and picks the best checkpoint by one of their metrics', async () => {
+    const change = {
+      max_steps: 4,
+      save_steps: 2,
+      val_size: 4,
+      eval_strategy: 'steps',
+      eval_steps: 2,
+      predict_with_generate: true,
+      do_predict: true,
+      do_sample: false,
+      max_new_tokens: 6,
+      eval_metrics: 'exact_match,chrf',
+      metric_for_best_model: 'chrf',
+      load_best_model_at_end: true,
+    };
+    const run = await world.train('measured', change);
+    expect(run.status).toBe(0);
+    const state = readJson<{ best_metric: number; log_history: Record<string, number>[] }>(
+      world.at('measured'),
+      'trainer_state.json',
+    );
+    const measured = state.log_history.filter((entry) => entry.eval_chrf !== undefined);
+    expect(measured).toHaveLength(2);
+    expect(Object.keys(measured[0])).toEqual(
+      expect.arrayContaining([
+        'eval_loss',
+        'eval_bleu-4',
+        'eval_rouge-1',
+        'eval_rouge-2',
+        'eval_rouge-l',
+        'eval_exact_match',
+      ]),
+    );
+    expect(state.best_metric).toBe(Math.max(...measured.map((entry) => entry.eval_chrf)));
+    expect(Object.keys(readJson(world.at('measured'), 'predict_results.json'))).toEqual([
+      'predict_bleu-4',
+      'predict_chrf',
+      'predict_exact_match',
+      'predict_rouge-1',
+      'predict_rouge-2',
+      'predict_rouge-l',
+      'predict_runtime',
+      'predict_samples_per_second',
+      'predict_steps_per_second',
+    ]);
+    const refused = await world.train('refused', {
+      ...change,
+      eval_metrics: 'json_schema',
+      metric_for_best_model: null,
+    });
+    expect(refused.err).toContain('cannot be computed without options');
+  });
+});

@@ -13,7 +13,8 @@ import {
   stateFiles,
 } from './pipeline/checkpoint-files.ts';
 import { chooseTemplate } from './pipeline/choose-template.ts';
-import { evaluateRun, predictRun } from './pipeline/evaluate-run.ts';
+import { evaluateRun, measureAnswers, predictRun } from './pipeline/evaluate-run.ts';
+import { checkEvalMetrics } from './pipeline/generated-answers.ts';
 import { openBase } from './pipeline/open-base.ts';
 import { openDecoder } from './pipeline/open-decoder.ts';
 import { planTraining } from './pipeline/plan-training.ts';
@@ -75,6 +76,7 @@ export interface RunResult {
 export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunResult> {
   const { env } = deps;
   const note = (text: string) => deps.onEvent({ kind: 'note', text });
+  checkEvalMetrics(args);
   const lock = acquireRunLock(args.output_dir, deps.now);
   try {
     await recoverCheckpoints(args.output_dir);
@@ -90,6 +92,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     const plan = args.do_train && rows.train ? await planTraining(args, base.config, rows.train, note) : null;
     const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
     const { decoder } = opened;
+    const generator = template && { decoder, base, template };
+    const measure = (step: number) => measureAnswers(args, rows, generator, step, deps);
     if (!decoder.readsBase) await base.weights.close();
     let closeTask: PreparedTask['close'];
     try {
@@ -111,13 +115,13 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
           Object.assign(metrics, trained.metrics);
         }
         if (stopped !== 'interrupted' && args.do_eval && rows.evaluation.length > 0)
-          Object.assign(metrics, await evaluateRun(args, decoder, task, deps));
+          Object.assign(metrics, await evaluateRun(args, decoder, task, () => measure(0), deps));
         if (stopped !== 'interrupted' && args.do_predict)
           Object.assign(
             metrics,
             args.stage === 'rm'
               ? await scoreRun(args, decoder, rows, deps)
-              : await predictRun(args, decoder, base, template, rows, deps),
+              : await predictRun(args, rows, generator, deps),
           );
       } catch (error) {
         if (!deps.signal.aborted || error !== deps.signal.reason) throw error;
@@ -222,6 +226,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         rssBytes: () => process.memoryUsage.rss(),
         emit,
         save,
+        measure,
         sample: (step) =>
           answerSamples(args, decoder, base, template, rows.evaluation, step, emit, deps.signal),
         signal: deps.signal,

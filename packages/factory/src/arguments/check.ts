@@ -356,7 +356,7 @@ function bestModelRules(args: TrainArgs): Broken[] {
     ...(args.compute_accuracy || args.stage === 'rm' ? ['accuracy'] : []),
     ...(args.stage === 'dpo' ? [...REWARD_METRICS, 'rewards/accuracies'] : []),
     ...(args.stage === 'kto' ? [...REWARD_METRICS, 'kl'] : []),
-    ...(args.predict_with_generate ? GENERATED_METRICS : []),
+    ...(args.predict_with_generate ? [...GENERATED_METRICS, ...args.eval_metrics] : []),
   ];
   const evalSteps = args.eval_steps ?? args.logging_steps;
   return where(
@@ -447,6 +447,14 @@ function ownRules(args: TrainArgs, given: Record<string, unknown>): Broken[] {
         ['resume_from_checkpoint', 'save_only_model'],
         'checkpoints written with save_only_model hold no optimiser state and cannot be resumed',
         'Remove save_only_model or resume_from_checkpoint.',
+      ),
+    ],
+    [
+      args.eval_metrics.length > 0 && !args.predict_with_generate,
+      conflict(
+        ['eval_metrics', 'predict_with_generate'],
+        'eval_metrics are of generated answers, but predict_with_generate is not set',
+        'Add --predict_with_generate.',
       ),
     ],
     [

@@ -7,6 +7,7 @@ import {
   float,
   inGroup,
   int,
+  list,
   noEffect,
   optional,
   refused,
@@ -47,6 +48,12 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
   supported('sample_prompts', texts, [], 'prompts answered at every evaluation'),
   supported('eval_samples', int(0), 0, 'evaluation rows answered at every evaluation'),
   ...REINFORCEMENT_KEYS,
+  supported(
+    'eval_metrics',
+    list,
+    [],
+    'metrics of generated answers at evaluations, beside bleu-4 and rouge; with predict_with_generate',
+  ),
   supported(
     'max_dropped_fraction',
     float({ min: 0, max: 1 }),

@@ -300,6 +300,7 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   reward_timeout: true,
   reward_retries: true,
   logged_completions: true,
+  eval_metrics: true,
 };
 
 describe('the argument table', () => {

@@ -1,15 +1,13 @@
-// In: a decoder and the evaluation rows. Out: eval_results.json, and with do_predict generated_predictions.jsonl.
+// In: a decoder and the evaluation rows. Out: eval_results.json, with do_predict generated_predictions.jsonl and
+// predict_results.json, and the metrics of generated answers at evaluations. The metrics themselves are eval/metrics.
 import { join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
-import { generateTokens } from '#factory/model/generate.ts';
-import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { writeResults } from '#factory/store/results.ts';
-import type { ResolvedTemplate } from '#factory/tokens/template.ts';
-import type { Base } from './open-base.ts';
+import { answerMetrics, type GenerateDeps, generateAnswers } from './generated-answers.ts';
 import type { PreparedRows } from './prepare-rows.ts';
 import type { PreparedTask } from './prepare-task.ts';
 
@@ -19,6 +17,7 @@ export async function evaluateRun(
   args: TrainArgs,
   decoder: Decoder,
   { task, evaluation }: PreparedTask,
+  measure: () => Promise<Record<string, number>>,
   { onEvent, signal }: { onEvent(event: TrainEvent): void; signal: AbortSignal },
 ): Promise<Record<string, number>> {
   const metrics: Record<string, number> = {};
@@ -35,65 +34,70 @@ export async function evaluateRun(
     const loss = values[name ? `eval_${name}_loss` : 'eval_loss'];
     if (args.stage === 'pt') metrics[name ? `perplexity_${name}` : 'perplexity'] = Math.exp(loss);
   }
+  Object.assign(metrics, await measure());
   await writeResults(args.output_dir, 'eval', metrics);
   return metrics;
 }
 
+/** With `predict_with_generate`: metrics of generated answers to the evaluation rows, under Hugging Face's names. */
+export async function measureAnswers(
+  args: TrainArgs,
+  { evaluation }: PreparedRows,
+  generator: Generator | null,
+  step: number,
+  { onEvent, signal }: { onEvent(event: TrainEvent): void; signal: AbortSignal },
+): Promise<Record<string, number>> {
+  const values: Record<string, number> = {};
+  if (!args.predict_with_generate || !generator) return values;
+  for (const { name, examples } of evaluation) {
+    const answers = await generateAnswers(args, examples, {
+      ...generator,
+      // The same at every evaluation, so that they can be compared.
+      stream: 'evaluate',
+      signal,
+      onProgress: (done, total) => onEvent({ kind: 'evaluate', step, done, total }),
+    });
+    const prefix = name ? `eval_${name}_` : 'eval_';
+    for (const [metric, value] of Object.entries(await answerMetrics(args, answers)))
+      values[prefix + metric] = value;
+  }
+  return values;
+}
+
+type Generator = Pick<GenerateDeps, 'decoder' | 'base' | 'template'>;
+
 /** Answers every evaluation row. `do_sample` and the other generating arguments apply. */
 export async function predictRun(
   args: TrainArgs,
-  decoder: Decoder,
-  base: Base,
-  template: ResolvedTemplate | null,
   rows: PreparedRows,
+  generator: Generator | null,
   deps: { onEvent(event: TrainEvent): void; signal: AbortSignal },
 ): Promise<Record<string, number>> {
-  if (!template || rows.evaluation.length === 0)
+  if (!generator || rows.evaluation.length === 0)
     throw new FactoryError({
       code: 'ARGS_MISSING',
       message: 'do_predict is set, but there is no evaluation data for stage sft',
       remedy: 'Set eval_dataset, or val_size to hold rows out.',
     });
   const examples = rows.evaluation.flatMap((e) => e.examples);
-  const random = seededRandom(`${args.seed}/predict`);
   const begun = performance.now();
-  const lines: string[] = [];
-  for (let at = 0; at < examples.length; at += args.per_device_eval_batch_size) {
-    const batch = examples.slice(at, at + args.per_device_eval_batch_size);
-    const encoded = batch.map((e) =>
-      template.encodeOneTurn([...e.prompt, ...e.response.slice(0, 1)], e.system, e.tools),
-    );
-    const prompts = encoded.map(({ prompt }) => prompt.slice(-args.cutoff_len));
-    const answers = await generateTokens(decoder, prompts, {
-      maxNewTokens: args.max_new_tokens,
-      doSample: args.do_sample,
-      temperature: args.temperature,
-      topK: args.top_k,
-      topP: args.top_p,
-      repetitionPenalty: args.repetition_penalty,
-      stopIds: template.stopIds,
-      random: () => random.next(),
-      signal: deps.signal,
-    });
-    deps.signal.throwIfAborted();
-    answers.forEach(({ ids }, i) => {
-      const decode = (tokens: number[]) =>
-        base.tokenizer.decode(tokens, { skipSpecialTokens: args.skip_special_tokens });
-      const label = batch[i].response[0]?.content ?? '';
-      lines.push(JSON.stringify({ prompt: base.tokenizer.decode(prompts[i]), predict: decode(ids), label }));
-    });
-    deps.onEvent({
-      kind: 'evaluate',
-      step: 0,
-      done: Math.min(at + batch.length, examples.length),
-      total: examples.length,
-    });
-  }
-  await writeAtomic(join(args.output_dir, PREDICTIONS_FILE), lines.map((line) => `${line}\n`).join(''));
-  const seconds = (performance.now() - begun) / 1000;
+  const answers = await generateAnswers(args, examples, {
+    ...generator,
+    stream: 'predict',
+    signal: deps.signal,
+    onProgress: (done, total) => deps.onEvent({ kind: 'evaluate', step: 0, done, total }),
+  });
+  await writeAtomic(
+    join(args.output_dir, PREDICTIONS_FILE),
+    answers.map((answer) => `${JSON.stringify(answer)}\n`).join(''),
+  );
+  const seconds = Math.max((performance.now() - begun) / 1000, 1e-9);
+  const scores = Object.entries(await answerMetrics(args, answers));
   const metrics = {
+    ...Object.fromEntries(scores.map(([name, value]) => [`predict_${name}`, value])),
     predict_runtime: seconds,
-    predict_samples_per_second: lines.length / Math.max(seconds, 1e-9),
+    predict_samples_per_second: answers.length / seconds,
+    predict_steps_per_second: Math.ceil(answers.length / args.per_device_eval_batch_size) / seconds,
   };
   await writeResults(args.output_dir, 'predict', metrics);
   return metrics;

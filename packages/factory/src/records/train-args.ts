@@ -265,6 +265,8 @@ export interface OwnArgs {
   reward_retries: number;
   /** Answers of each round that are kept in completions.jsonl. */
   logged_completions: number;
+  /** Metrics of generated answers at evaluations, beside LLaMA-Factory's; with predict_with_generate. */
+  eval_metrics: string[];
 }
 
 export interface TrainArgs

@@ -212,6 +212,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   reward_timeout: 'none',
   reward_retries: 'none',
   logged_completions: 'none',
+  eval_metrics: 'selection',
 };
 
 /** What the rows that stages ppo and grpo learn from are drawn by. */

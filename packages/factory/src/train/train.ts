@@ -59,6 +59,8 @@ export interface TrainDeps<Row> {
   emit(event: TrainEvent): void;
   /** Stores a checkpoint of the present parameters and returns its path. One to go on from holds the whole state. */
   save(isToGoOnFrom: boolean): Promise<string>;
+  /** More metrics of an evaluation, under Hugging Face's names. */
+  measure?(step: number): Promise<Record<string, number>>;
   /** Answers sample prompts with the present parameters. */
   sample?(step: number): Promise<void>;
   signal: AbortSignal;
@@ -218,6 +220,7 @@ async function evaluate<Row>(deps: TrainDeps<Row>): Promise<boolean> {
     };
     Object.assign(values, await task.evaluate(decoder, set, options, state.memory));
   }
+  Object.assign(values, await deps.measure?.(state.step));
   const entry = entryAt(deps, values);
   state.logHistory.push(entry);
   deps.emit({ kind: 'log', entry });

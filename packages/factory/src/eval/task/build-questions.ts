@@ -102,10 +102,12 @@ function fromTemplates(
   const question = docTemplate('doc_to_text', args.doc_to_text as string);
   const description = docTemplate('description', args.description);
   const target = args.doc_to_target === null ? null : docTemplate('doc_to_target', args.doc_to_target);
-  const choices = args.doc_to_choice.map((one) => ({
-    isFixed: !one.includes('{') && args.doc_to_choice.length > 1,
-    template: docTemplate('doc_to_choice', one),
-  }));
+  const choices = args.doc_to_choice.map((one): Choice => {
+    // Of several, one without Jinja is the choice itself, also where a column has its name.
+    const isFixed = !one.includes('{') && args.doc_to_choice.length > 1;
+    const literal = { value: () => one, text: () => one };
+    return { isFixed, template: isFixed ? literal : docTemplate('doc_to_choice', one) };
+  });
   const answerOf = (columns: Columns, where: string) => targetOf(columns, target, choices, where);
   const examples = exampleTexts(args, fewshot, (columns, where) => {
     const { text } = answerOf(columns, where);

@@ -15,12 +15,7 @@ export function docTemplate(key: string, source: string): DocTemplate {
   const template = parse(key, source);
   const value = (columns: Columns, where: string): unknown => {
     if (Object.hasOwn(columns, source)) return columns[source];
-    if (
-      !source.includes('{{') &&
-      !source.includes('{%') &&
-      /^[\w-]+$/.test(source) &&
-      key !== 'doc_to_choice'
-    )
+    if (key !== 'description' && /^[\w-]+$/.test(source))
       throw bad(key, `${where} has no column "${source}" (it has: ${Object.keys(columns).join(', ')})`);
     return render(key, template, columns, where);
   };
@@ -37,7 +32,8 @@ export function docTemplate(key: string, source: string): DocTemplate {
 
 function parse(key: string, source: string): Template {
   try {
-    return new Template(source);
+    // Jinja drops one line end at the end of a template; the one added here is dropped instead of the template's own.
+    return new Template(`${source}\n`);
   } catch (cause) {
     throw bad(
       key,
