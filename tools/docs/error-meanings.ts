@@ -192,6 +192,18 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'A rule file is not YAML, or a rule in it is missing, unknown, or of the wrong type.',
     'Correct what the message names; the guide has an example.',
   ],
+  EVAL_BAD_RUBRIC: [
+    'The rubric of a judge is not YAML, or a key in it is missing, unknown, or of the wrong type.',
+    'Correct what the message names.',
+  ],
+  EVAL_NOT_CACHED: [
+    'An offline run asks for an answer that the cache does not have.',
+    'Run once with an endpoint and the same cache.',
+  ],
+  EVAL_BAD_LABELS: [
+    'A file of labels by people has a line that cannot be used.',
+    'Write one JSON object with id and label per line.',
+  ],
   EVAL_RULES_MISMATCH: [
     'A rule names a value that the evaluations do not have, or that cannot decide anything.',
     'Evaluate both models with it, or correct the rule file.',

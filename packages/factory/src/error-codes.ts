@@ -87,6 +87,9 @@ export const ERROR_CODES = {
   EVAL_ENDPOINT: environment,
   EVAL_DIFFERENT_DATA: user,
   EVAL_BAD_RULES: user,
+  EVAL_BAD_RUBRIC: user,
+  EVAL_NOT_CACHED: user,
+  EVAL_BAD_LABELS: user,
   EVAL_RULES_MISMATCH: user,
   // store
   STORE_CHECKPOINT_DAMAGED: environment,

@@ -18,7 +18,7 @@ export const COMMANDS = {
   generate: 'answer a prompt, or chat, with a model and an optional adapter',
   plan: 'what fits, before anything starts: tunesmith plan --model_name_or_path Qwen2.5-7B --memory 12GB',
   data: 'clean rows and explain every one: tunesmith data clean rows.jsonl --output_dir cleaned',
-  eval: 'measure a model on held-out rows, every number with its interval; eval compare, verdict: ship or not',
+  eval: 'measure a model on held-out rows, every number with its interval; eval compare, verdict, judge: ship or not',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
   setup: 'tunesmith setup cuda: fetch the CUDA libraries of ONNX Runtime, and say what else they need',

@@ -4,6 +4,7 @@ import { EVAL_ACTIONS, type EvalActionName } from './actions.ts';
 
 const LOAD: Record<EvalActionName, () => Promise<Command>> = {
   compare: async () => (await import('./compare.ts')).compareCommand,
+  judge: async () => (await import('./judge.ts')).judgeCommand,
   verdict: async () => (await import('./verdict.ts')).verdictCommand,
 };
 

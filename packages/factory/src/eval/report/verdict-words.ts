@@ -63,14 +63,23 @@ export function ruleWords({ about, side, bound, unit, kind }: Criterion): Both {
 }
 
 /** As `+5.3 pp (3.1 … 7.4)`. A number without an interval was measured once, or counted. */
-export function foundWords({ found, about, unit, where }: Criterion): Both {
-  if (found === null) return { en: 'not measured', zh: '未测量' };
+export function foundWords({ found: measured, about, unit, where }: Criterion): Both {
+  if (measured === null) return { en: 'not measured', zh: '未测量' };
+  // A loss is shown as the change that it is: −2 pp, not "a loss of 2 pp".
+  const found = about === 'loss' ? changed(measured) : measured;
   const value = about === 'value' ? formatValue(found.value, unit) : formatDelta(found.value, unit);
   const range = found.interval === null ? '' : ` (${formatRange(found.interval, unit)})`;
   const text = `${value}${range}`;
   return where === undefined
     ? { en: text, zh: text }
     : { en: `worst ${where}: ${text}`, zh: `最差 ${where}：${text}` };
+}
+
+function changed({ value, interval }: NonNullable<Criterion['found']>): NonNullable<Criterion['found']> {
+  return {
+    value: -value,
+    interval: interval && { ...interval, low: -interval.high, high: -interval.low },
+  };
 }
 
 export function moreWords({ state, moreRows }: Criterion): Both | null {
