@@ -67,7 +67,7 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
   const run = await world.train('grpo', flags);
   expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
   const rewards = rewardsOf('grpo');
-  expect(mean(rewards.slice(-8))).toBeGreaterThan(5 * mean(rewards.slice(0, 4)) + 0.1);
+  expect(mean(rewards.slice(-8))).toBeGreaterThan(2 * mean(rewards.slice(0, 4)) + 0.05);
   const [first] = history('grpo');
   for (const name of ['reward_std', 'kl', 'clip_ratio', 'completion_length', 'entropy', 'rewards/letters'])
     expect(first).toHaveProperty([name]);
