@@ -54,6 +54,7 @@ export interface Certificate {
   seal: { file: string; sha256: string; rows: number } | null;
 }
 
+const MAX_CHECKS = 8;
 export const CERTIFICATE_FILE = 'leakage-certificate.json';
 
 export async function splitData(
@@ -81,9 +82,19 @@ export async function splitData(
     },
   );
   const strata = strataOf(rows, options.stratifyBy);
-  const all = groups.groups(1);
-  const parts = assignGroups(all, strata.label, shares, seed);
-  const crossing = crossCheck(rows, parts, groupBy, { ...near, common });
+  // Every check looks with other hash functions; what it finds torn is joined, and the split made again.
+  let all = groups.groups(1);
+  let parts = assignGroups(all, strata.label, shares, seed);
+  let crossing = crossCheck(rows, parts, groupBy, { ...near, common, seed: seed + 1 });
+  for (let round = 2; crossing.torn.length > 0 && round <= MAX_CHECKS; round++) {
+    for (const group of crossing.torn) {
+      for (const row of group) groups.join(group[0]!, row);
+      ties.near_prompt = (ties.near_prompt ?? 0) + group.length - 1;
+    }
+    all = groups.groups(1);
+    parts = assignGroups(all, strata.label, shares, seed);
+    crossing = crossCheck(rows, parts, groupBy, { ...near, common, seed: seed + round });
+  }
 
   const info: Record<string, unknown> = {};
   const counts: Certificate['parts'] = {};
@@ -112,7 +123,7 @@ export async function splitData(
     ...{ seed, threshold, files: read.files, rows: rows.count, unreadable: read.unreadable, parts: counts },
     ...{ stratified_by: strata.by, groups: all.length },
     largest_group: Math.max(...all.map((group) => group.length)),
-    ...{ ties, crossing, seal },
+    ...{ ties, crossing: crossing.counts, seal },
   };
   await writeAtomic(join(options.outputDir, CERTIFICATE_FILE), `${JSON.stringify(certificate, null, 2)}\n`);
   return certificate;

@@ -1,5 +1,5 @@
 // In: rows and the part that each was given. Out: how many rows of one part are the same as, or near to, a row of another: all
-// zero where the split is right. It looks with hash functions of its own, not with those that made the groups.
+// zero where the split is right. `near.seed` must give other hash functions than those that made the groups.
 import type { RowSet } from '../clean-step.ts';
 import { exactKey } from '../dedup/exact-key.ts';
 import { NearIndex, type NearOptions } from '../dedup/near-index.ts';
@@ -12,15 +12,21 @@ export interface CrossCheck {
   same_column: number;
 }
 
+export interface CrossTies {
+  counts: CrossCheck;
+  /** Rows that hang together by near prompts, in more than one part. */
+  torn: number[][];
+}
+
 export function crossCheck(
   rows: RowSet,
   parts: readonly string[],
   columns: readonly string[],
   near: NearOptions,
-): CrossCheck {
+): CrossTies {
   const prompts = new Parted();
   const values = new Parted();
-  const index = new NearIndex(rows.count, { ...near, seed: near.seed + 1 });
+  const index = new NearIndex(rows.count, near);
   for (let row = 0; row < rows.count; row++) {
     const sides = askedSides(rows, row);
     prompts.add(exactKey(sides.prompt ?? ''), parts[row]!);
@@ -34,9 +40,11 @@ export function crossCheck(
   }
   const groups = new UnionFind(rows.count);
   for (let band = 0; band < index.bands; band++) index.joinBand(band, groups);
-  let nearPrompts = 0;
-  for (const group of groups.groups()) if (new Set(group.map((row) => parts[row])).size > 1) nearPrompts++;
-  return { same_prompt: prompts.torn, near_prompt: nearPrompts, same_column: values.torn };
+  const torn = groups.groups().filter((group) => new Set(group.map((row) => parts[row])).size > 1);
+  return {
+    counts: { same_prompt: prompts.torn, near_prompt: torn.length, same_column: values.torn },
+    torn,
+  };
 }
 
 /** Counts values that occur in more than one part. */

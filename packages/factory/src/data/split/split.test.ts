@@ -57,9 +57,9 @@ describe('leakage groups', () => {
     const rows = Array.from({ length: 60 }, (_, i) => row(`${LONG} ${'abcdefghij'[i % 10]}${i % 10} ${i}`));
     const near = { ...NEAR, common: new Set<number>() };
     const byRow = rows.map((_, i) => (i < 30 ? 'train' : 'test'));
-    expect(crossCheck(setOf(rows), byRow, [], near).near_prompt).toBeGreaterThan(0);
+    expect(crossCheck(setOf(rows), byRow, [], near).counts.near_prompt).toBeGreaterThan(0);
     const all = rows.map(() => 'train');
-    expect(crossCheck(setOf(rows), all, [], near)).toEqual({
+    expect(crossCheck(setOf(rows), all, [], near).counts).toEqual({
       same_prompt: 0,
       near_prompt: 0,
       same_column: 0,
