@@ -13,6 +13,7 @@ const LOAD: Record<DataActionName, () => Promise<Command>> = {
   restore: async () => (await import('../data/change.ts')).restore,
   diff: async () => (await import('../data/diff.ts')).diff,
   split: async () => (await import('../data/split.ts')).split,
+  augment: async () => (await import('../data/augment.ts')).augment,
   seal: async () => (await import('../data/seal.ts')).seal,
 };
 

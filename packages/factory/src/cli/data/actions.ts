@@ -12,6 +12,8 @@ import {
   texts,
 } from '#factory/arguments/key.ts';
 
+import { AUGMENT_KEYS } from './augment-keys.ts';
+
 export interface DataAction {
   meaning: string;
   /** The words after the action, for usage lines. */
@@ -102,6 +104,11 @@ export const DATA_ACTIONS = {
         'Jaccard from which prompts are near and stay together',
       ),
     ],
+  },
+  augment: {
+    meaning: 'synthetic rows beside real ones, without a model or through an endpoint, each past the gates',
+    usage: 'FILE... --output_dir DIR --methods typo,script[,paraphrase --endpoint URL --model M]',
+    keys: AUGMENT_KEYS,
   },
   seal: {
     meaning: 'which rows a sealed test set has, exactly or nearly; status 1 where there are any',
