@@ -4,8 +4,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { readCommandWords } from '../packages/factory/src/arguments/command-words.ts';
 import { parseModelArgs, parseTrainArgs } from '../packages/factory/src/arguments/parse.ts';
 import { COMMANDS } from '../packages/factory/src/cli/command.ts';
+import { EVAL_ACTIONS, type EvalActionName } from '../packages/factory/src/cli/eval/actions.ts';
+import { isEvalAction } from '../packages/factory/src/cli/eval/run-action.ts';
 import { GENERATE_KEYS } from '../packages/factory/src/cli/generate-keys.ts';
 import { keyPage } from '../packages/factory/src/cli/help-pages.ts';
 import { FactoryError } from '../packages/factory/src/errors.ts';
@@ -111,6 +114,8 @@ function judgeTunesmith(words: string[], page: Page): string | null {
       runs.set(args.output_dir, args);
     }
     if (command === 'generate') parseModelArgs(rest, GENERATE_KEYS, deps);
+    if (command === 'eval' && isEvalAction(rest[0] ?? ''))
+      readCommandWords(rest.slice(1), EVAL_ACTIONS[rest[0] as EvalActionName].keys, 'tunesmith eval');
     if (command === 'quickstart') quickstartOptions(rest);
     if (command === 'help' && rest[0] !== undefined && !Object.hasOwn(COMMANDS, rest[0]))
       keyPage(rest[0], false);

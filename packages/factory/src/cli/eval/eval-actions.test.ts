@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Planted, plantedRows, plantedSide } from '#factory/eval/compare/planted-sides.ts';
+import { readRubric } from '#factory/eval/judge/read-rubric.ts';
+import { readRules } from '#factory/eval/verdict/read-rules.ts';
 import { openPredictions, writeEvaluation, writeScorecard } from '#factory/store/evaluation-files.ts';
 import { evaluate } from '../commands/eval.ts';
 
@@ -119,6 +121,13 @@ describe('the pages', () => {
     expect(out).toContain('by accuracy: the candidate mends 72 rows and breaks 4');
     expect(readFileSync(at('compare.html'), 'utf8')).toContain('<span lang="zh">对比</span>');
   });
+});
+
+it('has example files that can be read', () => {
+  const example = (name: string) =>
+    readFileSync(new URL(`../../../../../examples/ship-or-not/${name}`, import.meta.url), 'utf8');
+  expect(readRules('rules.yaml', example('rules.yaml')).minimum_rows).toBe(150);
+  expect(readRubric('rubric.yaml', example('rubric.yaml')).kind).toBe('pairwise');
 });
 
 it('refuses what it cannot read, by code', async () => {

@@ -63,10 +63,7 @@ export function compare(
   const [parts, metrics] = [measured.filter(isPart), measured.filter((one) => !isPart(one))];
   const business = businessDifferences(base, candidate, pair, settings);
   const slices = sliceDifferences(base, candidate, pair, usable, ports, settings);
-  const timed = [...pair.base, ...pair.candidate].every((row) => row.timings || row.failure !== undefined);
-  const latency = timed
-    ? LATENCIES.flatMap((name) => metricDifferences(METRICS[name], {}, pair, ports, settings))
-    : [];
+  const latency = latencyDifferences(pair, ports, settings);
   const correct = { holm, bh: benjaminiHochberg }[settings.correction];
   for (const family of [
     [...metrics, ...business],
@@ -100,6 +97,14 @@ export function compare(
     flips: findFlips(usable, pair, ports, settings.flips),
     notes,
   };
+}
+
+/** On the rows that both sides were timed on; an evaluation may time some only. */
+function latencyDifferences(pair: PairedRows, ports: MetricPorts, settings: IntervalSettings): Difference[] {
+  const timed = pair.base.flatMap((row, i) => (row.timings && pair.candidate[i].timings ? [i] : []));
+  if (timed.length < 2) return [];
+  const some = subset(pair, timed);
+  return LATENCIES.flatMap((name) => metricDifferences(METRICS[name], {}, some, ports, settings));
 }
 
 const isPart = ({ name }: Difference) => name.endsWith(']');

@@ -161,10 +161,11 @@ function judgeLimits(rules: Rules, comparison: Comparison, candidate: Evaluation
   const { first_token_p95_ms, latency_p95_ms, memory, model_size } = rules.limits;
   const time = (name: string, metric: string, bound: number | undefined): Criterion[] => {
     if (bound === undefined) return [];
-    const timed = comparison.latency.find((one) => one.name === metric)?.candidate;
+    const latency = comparison.latency.find((one) => one.name === metric);
+    const timed = latency?.candidate;
     const found = timed && timed.value !== null ? { value: timed.value, interval: timed.interval } : null;
     const base = { kind: 'limit', name, about: 'value', side: 'at_most', bound, unit: 'ms' } as const;
-    return [{ ...base, ...judgeBound(found, 'at_most', bound, comparison.rows) }];
+    return [{ ...base, ...judgeBound(found, 'at_most', bound, latency?.n ?? 0) }];
   };
   const bytes = (name: string, bound: number | undefined, value: number | null | undefined): Criterion[] => {
     if (bound === undefined) return [];
