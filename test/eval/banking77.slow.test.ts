@@ -5,7 +5,6 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { assetPath } from '../assets.ts';
 
@@ -30,7 +29,12 @@ function tunesmith(...words: string[]) {
 }
 
 function alpaca(path: string): { instruction: string; input: string; output: string }[] {
-  const rows = parse(readFileSync(path, 'utf8'), { columns: true }) as { text: string; category: string }[];
+  // Two columns; a text with a comma, a quote or a line end is quoted.
+  const lines = readFileSync(path, 'utf8').matchAll(/^(?:"((?:[^"]|"")*)"|([^,\n]*)),(\w+\??)\r?$/gm);
+  const rows = [...lines].map(([, quoted, plain, category]) => ({
+    text: quoted?.replaceAll('""', '"') ?? plain,
+    category,
+  }));
   return rows
     .filter(({ category }) => INTENTS.includes(category))
     .map(({ text, category }) => ({
