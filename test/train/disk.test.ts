@@ -55,6 +55,23 @@ test('a full disk is a clear error, and the run goes on when there is room', asy
   expect(essence(output)).toEqual(essence(world.at('whole')));
 });
 
+test('a disk without room for activations is a clear error', async (context) => {
+  if (!smallDisk)
+    return context.skip('a small disk can be made by the administrator of a Linux machine only');
+  rmSync(`${smallDisk}/run`, { recursive: true, force: true });
+  fill();
+  const run = await world.train('spills', { ...LONG, residual_policy: 'spill', spill_dir: smallDisk }, [
+    '--json',
+  ]);
+  expect(run.status).toBe(3);
+  const { error } = JSON.parse(run.err) as { error: Record<string, string> };
+  expect(error).toMatchObject({
+    code: 'STORE_DISK_FULL',
+    message: expect.stringContaining('could not write activations to'),
+    remedy: expect.stringContaining('spill_dir'),
+  });
+});
+
 /** Leaves a few kilobytes: room for a line of a log, none for a checkpoint. */
 function fill(): void {
   const free = spawnSync('df', ['-B1', '--output=avail', smallDisk as string], { encoding: 'utf8' });

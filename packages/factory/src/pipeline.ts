@@ -90,7 +90,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
 
     const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
     const plan = args.do_train && rows.train ? await planTraining(args, base.config, rows.train, note) : null;
-    const opened = await openDecoder(args, base, args.do_train ? 'train' : 'infer', note);
+    const spills: Partial<TrainArgs> = plan?.spills ? { residual_policy: 'spill' } : {};
+    const opened = await openDecoder({ ...args, ...spills }, base, args.do_train ? 'train' : 'infer', note);
     const { decoder } = opened;
     const generator = template && { decoder, base, template };
     const measure = (step: number) => measureAnswers(args, rows, generator, step, deps);
@@ -130,6 +131,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       return { outputDir: args.output_dir, stopped, metrics };
     } finally {
       await closeTask?.();
+      opened.spill?.close();
       await decoder.backend.dispose();
       await base.weights.close();
     }

@@ -26,9 +26,15 @@ export const OWN_KEYS: ArgKey[] = inGroup('tunesmith', [
   ),
   supported(
     'residual_policy',
-    choice('auto', 'save', 'recompute'),
+    choice('auto', 'save', 'recompute', 'spill'),
     'auto',
-    'keep activations for the backward pass, or recompute them',
+    'keep activations for the backward pass, recompute them, or write them to the disk',
+  ),
+  supported(
+    'spill_dir',
+    optional(string),
+    null,
+    'folder for activations that are written to the disk; unset = output_dir',
   ),
   supported(
     'memory',

@@ -270,6 +270,7 @@ const TRAIN_ARGS: Record<keyof TrainArgs, true> = {
   skip_special_tokens: true,
   backend: true,
   residual_policy: true,
+  spill_dir: true,
   memory: true,
   ignore_plan: true,
   stream_base: true,

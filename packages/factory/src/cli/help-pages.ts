@@ -147,6 +147,7 @@ const PLAN_SHARED = [
   'lora_target',
   'optim',
   'residual_policy',
+  'spill_dir',
   'memory',
   'seed',
 ];

@@ -8,6 +8,7 @@ import { expectedTensors } from './expected-tensors.ts';
 import type { LoraOptions } from './layer-spec-of.ts';
 import { type LoadOptions, loadWeights } from './load-weights.ts';
 import { parkWeights, type Quantisation, type QuantiseWithAdapter } from './park-weights.ts';
+import type { SpillFile } from './spill-file.ts';
 import type { ValueHead } from './value-head.ts';
 
 export interface BuildOptions {
@@ -17,6 +18,7 @@ export interface BuildOptions {
   trained: ReadonlySet<string>;
   lora: LoraOptions | null;
   valueHead?: ValueHead | null;
+  spill?: SpillFile | null;
   halfStorage: boolean;
   /** How frozen layers rest; as plain values where neither is set. */
   quantisation?: Quantisation | null;
@@ -55,6 +57,7 @@ export async function buildDecoder(options: BuildOptions): Promise<Decoder> {
     lora,
     trained,
     valueHead,
+    spill: options.spill,
   });
   const isNew = lora?.dora && [...lora.modules.values()].every(({ magnitude }) => !magnitude);
   if (isNew) await decoder.initialiseMagnitudes();

@@ -14,10 +14,10 @@ import {
   type Tensor,
 } from '@tunesmith/engine';
 import type { ModelConfig } from '#factory/records/model-config.ts';
-import { type BatchInputs, batchInputs, maskKindOf, maskOf, releaseInputs } from './batch-inputs.ts';
+import { batchInputs, maskKindOf, maskOf, releaseInputs } from './batch-inputs.ts';
 import { addUniformNoise, dropoutMask } from './dropout.ts';
 import { EMBEDDING, type EmbeddingRows, residentRows } from './embedding.ts';
-import { Experts, type ExpertTape, expertTapeBytes, releaseExperts, trainedOf } from './experts.ts';
+import { Experts, type ExpertTape, expertTapeBytes, trainedOf } from './experts.ts';
 import { isLargeBatch, type LoraOptions, residualBytes, withoutDropout } from './layer-spec-of.ts';
 import { LayerWeights } from './layer-weights.ts';
 import { type Layer, makeLayer } from './make-layer.ts';
@@ -26,6 +26,8 @@ import type { PackedBatch } from './packed-batch.ts';
 import { makeParameter, type Parameter, type ParkedWeight, type StoredWeight } from './parameter.ts';
 import { layerRopes, type RopeConfig } from './rope.ts';
 import { balanceLoss, type Route } from './routing.ts';
+import type { SpillFile } from './spill-file.ts';
+import { recallEntry, releaseTape, spillEntry, type Tape, type TapeEntry } from './tape.ts';
 import type { ValueHead } from './value-head.ts';
 import { WeightNorms } from './weight-norms.ts';
 
@@ -45,25 +47,8 @@ export interface DecoderOptions {
   trained: ReadonlySet<string>;
   /** Scores rows, for reward models; trained with the rest. */
   valueHead?: ValueHead | null;
-}
-
-interface TapeEntry {
-  layer: number;
-  x: Tensor;
-  residuals: Record<string, Tensor>;
-  policy: ResidualPolicy;
-  experts: ExpertTape | null;
-}
-
-/** What a forward pass leaves for the backward pass. Released by `backward`, or by `release`. */
-export interface Tape {
-  entries: TapeEntry[];
-  shared: BatchInputs;
-  batch: PackedBatch;
-  top: Tensor;
-  dropoutKey: string;
-  /** The loss that keeps experts evenly used, times its weight; its derivative as in routing.ts. */
-  balance: { loss: number; slope: Float32Array } | null;
+  /** Takes what training keeps of layers for which there is no room; without it they are computed again. */
+  spill?: SpillFile | null;
 }
 
 export class Decoder {
@@ -91,6 +76,7 @@ export class Decoder {
   readonly #executables = new Map<string, Promise<Executable>>();
   readonly #norms: WeightNorms;
   readonly #changesBase: boolean;
+  readonly #spill: SpillFile | null;
   readonly #experts: Experts | null;
   readonly #indexOf: ReadonlyMap<Parameter, number>;
 
@@ -102,6 +88,7 @@ export class Decoder {
     this.weights = weights;
     this.#dropout = lora?.dropout ?? 0;
     this.#changesBase = lora?.changesBase ?? false;
+    this.#spill = options.spill ?? null;
     this.#ropes = layerRopes(config);
     const parameters: Parameter[] = [];
     const own = (name: string): Parameter | null => {
@@ -342,7 +329,7 @@ export class Decoder {
 
   /**
    * Forward pass for training. At most `residualBytes` of layer inputs and residuals are kept, but inputs always; layers
-   * beyond that are computed again in the backward pass. `dropoutKey` seeds the dropout masks of this batch, and the noise of
+   * beyond that are computed again in the backward pass, or wait on the disk. `dropoutKey` seeds the dropout masks of this batch, and the noise of
    * NEFTune (Jain et al. 2023), which is uniform in ±noiseAlpha / √(tokens of the longest example · hidden size).
    */
   async forwardTraining(
@@ -370,8 +357,8 @@ export class Decoder {
           tape.top = x;
           continue;
         }
-        const policy: ResidualPolicy =
-          left >= residualBytes(this.layers[i].spec, batch.ids.length) ? 'save' : 'recompute';
+        const hasRoom = left >= residualBytes(this.layers[i].spec, batch.ids.length);
+        const policy: ResidualPolicy = hasRoom || this.#spill ? 'save' : 'recompute';
         const forward = await this.#training(i, policy, batch, 'forward');
         if (before && before !== forward) await this.#shrinkLarge(batch, before);
         before = forward;
@@ -383,11 +370,15 @@ export class Decoder {
         for (const t of own) t.dispose();
         const { y, residuals, experts } = await this.#finished(i, out, policy, tape);
         if (experts) routes.push(experts.route);
-        left -= x.byteLength + (experts ? expertTapeBytes(experts) : 0);
-        for (const t of Object.values(residuals)) left -= t.byteLength;
-        tape.entries.push({ layer: i, x, residuals, policy, experts });
+        const entry: TapeEntry = { layer: i, x, residuals, policy, experts, spilled: null };
+        tape.entries.push(entry);
+        tape.top = y;
+        if (!hasRoom && this.#spill) await spillEntry(entry, this.#spill);
+        else {
+          left -= x.byteLength + (experts ? expertTapeBytes(experts) : 0);
+          for (const t of Object.values(residuals)) left -= t.byteLength;
+        }
         x = y;
-        tape.top = x;
       }
       if (before) await this.#shrinkLarge(batch, before);
       const { balanceWeight = 0 } = options;
@@ -434,11 +425,22 @@ export class Decoder {
       let dy: Tensor | null = fromHead.d_x;
       tape.top.dispose();
       let before: Executable | null = null;
-      for (let entry = tape.entries.pop(); entry && dy; entry = tape.entries.pop()) {
+      const recall = (entry: TapeEntry | undefined) => {
+        const reading = recallEntry(entry, this.#spill);
+        // What goes wrong is thrown where the entry is due.
+        reading.catch(() => {});
+        return reading;
+      };
+      let reading = recall(tape.entries.at(-1));
+      while (dy && tape.entries.length > 0) {
+        await reading;
+        const entry = tape.entries.pop() as TapeEntry;
+        reading = recall(tape.entries.at(-1));
         const { layer, x, residuals, policy, experts } = entry;
         const outputs = await this.#beforeExperts(layer, experts, dy, tape);
         if (trainedOf(this.layers[layer].parameters) === 'none' && !this.#gradientsOf(layer).input) {
           for (const t of [...Object.values(outputs), x, ...Object.values(residuals)]) t.dispose();
+          entry.done?.();
           dy = null;
           break;
         }
@@ -449,6 +451,7 @@ export class Decoder {
         const feeds = { ...all, ...(await this.weightNorms(layer)), ...residuals, x, ...outputs };
         const out = await this.runLayer(run, layer, tape.entries.at(-1)?.layer ?? 0, feeds);
         for (const t of [...Object.values(outputs), x, ...Object.values(residuals), ...own]) t.dispose();
+        entry.done?.();
         await this.#collect(out, this.layers[layer].parameters);
         dy = out.d_x ?? null;
       }
@@ -516,11 +519,6 @@ export class Decoder {
 
   /** Frees what a forward pass kept. Safe to call twice. */
   release(tape: Tape): void {
-    tape.top.dispose();
-    for (const { x, residuals, experts } of tape.entries.splice(0)) {
-      for (const t of [x, ...Object.values(residuals)]) t.dispose();
-      if (experts) releaseExperts(experts);
-    }
-    releaseInputs(tape.shared);
+    releaseTape(tape, this.#spill);
   }
 }

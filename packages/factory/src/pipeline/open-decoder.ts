@@ -7,6 +7,7 @@ import { expectedTensors } from '#factory/model/expected-tensors.ts';
 import type { InitialPair } from '#factory/model/layer-spec-of.ts';
 import { checkExpanded, expandedLayers } from '#factory/model/llama-pro.ts';
 import type { Quantisation } from '#factory/model/park-weights.ts';
+import { SpillFile } from '#factory/model/spill-file.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
 import { initialValueHead, type ValueHead } from '#factory/model/value-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -17,6 +18,8 @@ import { readValueHead } from './value-head-file.ts';
 
 export interface OpenedDecoder {
   decoder: Decoder;
+  /** Where activations wait for the backward pass; null where they stay in memory. To be closed after the run. */
+  spill: SpillFile | null;
   /** The adapter's settings; null without one. */
   adapter: AdapterSettings | null;
   /** With PiSSA, the pairs that training began with, by module. */
@@ -62,6 +65,8 @@ export async function openDecoder(
   refuseOtherCodes(all, args);
   const begins = use === 'train' && !continued && args.loftq_init;
   if (begins) note('fitting each adapter to what 4 bits miss of its weight (LoftQ)');
+  const spills = use === 'train' && args.residual_policy === 'spill';
+  const spill = spills ? new SpillFile(backend, args.spill_dir ?? args.output_dir) : null;
   const decoder = await buildDecoder({
     backend,
     config,
@@ -69,6 +74,7 @@ export async function openDecoder(
     trained: tensors,
     lora,
     valueHead: await valueHeadOf(args, base, use),
+    spill,
     halfStorage: args.fp16 || args.bf16,
     quantisation: quantisationOf(args),
     stream: args.stream_base,
@@ -93,6 +99,7 @@ export async function openDecoder(
   );
   return {
     decoder,
+    spill,
     adapter: adapters.settings,
     initial,
     trainableParameters,

@@ -36,7 +36,7 @@ export function planMethod(input: MethodsInput, method: Method): PlannedMethod {
   const args = withKeys(input.args, method.keys);
   const { facts, batches } = factsOf(input, args);
   const residualBytes = roomFor(args, facts, budgetBytes);
-  const plan = planRun(facts, residualBytes);
+  const plan = planRun(facts, residualBytes, args.residual_policy === 'spill');
   const { weights, batch } = facts.steps[0];
   const gpuBytes =
     method.gpu === null
@@ -80,7 +80,7 @@ export function changeThatFits(input: MethodsInput) {
   return smallestChange(list, budgetBytes, (keys) => {
     const changed = withKeys(args, keys);
     const { facts } = factsOf(input, changed);
-    return planRun(facts, roomFor(changed, facts, budgetBytes));
+    return planRun(facts, roomFor(changed, facts, budgetBytes), changed.residual_policy === 'spill');
   });
 }
 

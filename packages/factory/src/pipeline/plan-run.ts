@@ -30,10 +30,11 @@ export function runFacts(
 }
 
 /** The plan at this room for residuals; the worst of the largest batches. */
-export function planRun(facts: RunFacts, residualBytes: number): MemoryPlan {
+export function planRun(facts: RunFacts, residualBytes: number, spills = false): MemoryPlan {
   const plans = facts.steps.map((step) =>
     planMemory(step, {
       residualBytes,
+      spills,
       dataTokens: facts.dataTokens,
     }),
   );
@@ -42,7 +43,7 @@ export function planRun(facts: RunFacts, residualBytes: number): MemoryPlan {
 
 /** The room for residuals that `residual_policy` and the budget leave. */
 export function roomFor(args: TrainArgs, facts: RunFacts, budgetBytes: number): number {
-  if (args.residual_policy === 'recompute') return 0;
+  if (args.residual_policy === 'recompute' || args.residual_policy === 'spill') return 0;
   if (args.residual_policy === 'save' || args.disable_gradient_checkpointing) return Number.POSITIVE_INFINITY;
   return residualRoom(budgetBytes, (room) => planRun(facts, room));
 }

@@ -18,6 +18,8 @@ export interface TrainingPlan {
   memory: MemoryPlan;
   /** Room for the residuals of a micro batch and the scratch of a layer. */
   residualBytes: number;
+  /** Whether activations go to the disk, because the run fits in no other way or was told to. */
+  spills: boolean;
 }
 
 /** Backends whose arrays are in the process; those of a device are not counted here. */
@@ -45,7 +47,13 @@ export async function planTraining(
   await using backend = await openBackend('reference');
   const facts = runFacts(args, config, largest, data.tokens, backend);
   const residualBytes = roomFor(args, facts, given ?? SHARE_OF_FREE * free);
-  const memory = planRun(facts, residualBytes);
+  let spills = args.residual_policy === 'spill';
+  let memory = planRun(facts, residualBytes, spills);
+  if (memory.peakBytes > budgetBytes && args.residual_policy === 'auto') {
+    const onDisk = planRun(facts, residualBytes, true);
+    spills = onDisk.peakBytes <= budgetBytes;
+    if (spills) memory = onDisk;
+  }
   if (memory.peakBytes > budgetBytes && !args.ignore_plan && COUNTED.includes(args.backend)) {
     const input: MethodsInput = { args, config, data, budgetBytes, isGpu: false, probe: null, backend };
     throw doesNotFit(input, memory, given === null ? 'free on this machine' : 'given by memory');
@@ -53,9 +61,9 @@ export async function planTraining(
   const { savedLayers, trainedLayers, peakBytes } = memory;
   const kept = savedLayers === trainedLayers ? 'all' : savedLayers === 0 ? 'none' : `${savedLayers}`;
   note(
-    `planned peak ${gigabytes(peakBytes)} of ${gigabytes(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept`,
+    `planned peak ${gigabytes(peakBytes)} of ${gigabytes(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept${spills ? ', the others go to the disk' : ''}`,
   );
-  return { memory, residualBytes };
+  return { memory, residualBytes, spills };
 }
 
 function doesNotFit(input: MethodsInput, { peakBytes }: MemoryPlan, from: string): FactoryError {

@@ -38,6 +38,8 @@ export interface MemoryPlan {
 export interface MemoryOptions {
   /** Room for residuals and a layer's scratch, as `TrainSettings.residualBytes`. */
   residualBytes: number;
+  /** Layers beyond that wait on the disk, not to be computed again. */
+  spills?: boolean;
   /** All tokens of the data set. */
   dataTokens: number;
 }
@@ -47,7 +49,8 @@ const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0)
 export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan {
   const { weights, layers, hiddenBytes, labelRowBytes, headScratchBytes, isLarge } = facts;
   const trained = layers.filter((layer) => !layer.isBelow);
-  const policies = policiesOf(facts, trained, options.residualBytes);
+  const policies = policiesOf(facts, trained, options);
+  const graphs = policies.map((policy) => (policy === 'spill' ? 'save' : policy));
   const fixed = zero();
   fixed.weights = weights.restBytes;
   fixed['unpacked layer'] = weights.unpackBytes;
@@ -58,8 +61,12 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens;
 
   const kept = trained.map((layer, i) => (policies[i] === 'save' ? layer.residualBytes : 0));
-  const inputs = (trained.length + 1) * hiddenBytes;
-  const residuals = sum(kept) + inputs + facts.sharedBytes;
+  const spilled = trained.filter((_, i) => policies[i] === 'spill');
+  const inputs = (trained.length - spilled.length + 1) * hiddenBytes;
+  // One is written or read while another is in use.
+  const onTheWay =
+    spilled.length > 0 ? 2 * (Math.max(...spilled.map((l) => l.residualBytes)) + hiddenBytes) : 0;
+  const residuals = sum(kept) + inputs + onTheWay + facts.sharedBytes;
   const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
   // What the binding hands out besides our own buffers lives until the end of the call.
   const forwardCopy = largest(kept) + hiddenBytes;
@@ -73,7 +80,7 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
     );
   const pass = (name: 'forward' | 'backward') =>
     scratchOf(
-      trained.map((l, i) => [`${l.kind} ${policies[i]}`, l.scratch[name][policies[i]]]),
+      trained.map((l, i) => [`${l.kind} ${graphs[i]}`, l.scratch[name][graphs[i]]]),
       isLarge,
     );
   const forward = pass('forward');
@@ -120,11 +127,12 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
 function policiesOf(
   facts: StepFacts,
   trained: readonly LayerFacts[],
-  room: number,
-): ('save' | 'recompute')[] {
+  { residualBytes: room, spills }: MemoryOptions,
+): ('save' | 'recompute' | 'spill')[] {
   let left = room - facts.setAsideBytes;
   return trained.map((layer) => {
     if (left < facts.residualEstimateBytes) {
+      if (spills) return 'spill';
       left -= facts.hiddenBytes;
       return 'recompute';
     }

@@ -107,6 +107,9 @@ export function reductions(run: Present): Reduction[] {
       ? { title: 'activations computed again', keys: { residual_policy: 'recompute' } }
       : null;
   if (recompute) add(batch, recompute);
+  // auto goes to the disk by itself.
+  if (run.policy === 'save' || run.policy === 'recompute')
+    add(batch, { title: 'activations on the disk', keys: { residual_policy: 'spill' } });
   const isPlain = run.bits === null && !run.stream;
   const bases: Reduction[] = [
     ...(run.isLora ? [] : [{ title: 'LoRA', keys: LORA }]),

@@ -227,7 +227,9 @@ export interface GeneratingArgs {
 /** Keys that only Tunesmith has. */
 export interface OwnArgs {
   backend: 'cpu' | 'webgpu' | 'cuda' | 'reference';
-  residual_policy: 'auto' | 'save' | 'recompute';
+  residual_policy: 'auto' | 'save' | 'recompute' | 'spill';
+  /** The folder for activations on the disk; null for output_dir. */
+  spill_dir: string | null;
   /** What the process may take, such as `12GB`; null: what this machine has free. */
   memory: string | null;
   /** Train although the plan says that it does not fit. */

@@ -190,6 +190,7 @@ const EFFECTS: Record<keyof TrainArgs, Effect> = {
   // our own
   backend: 'result',
   residual_policy: 'result',
+  spill_dir: 'none',
   memory: 'none',
   ignore_plan: 'none',
   // The bits are the same.
