@@ -3,8 +3,9 @@ import type { EvaluationRecord, Scorecard, ScoredMetric } from '#factory/records
 import { gigabytes } from '#factory/records/quantities.ts';
 import type { MetricValue } from '#factory/records/scorecard.ts';
 
+const NAME_WIDTH = 44;
 /** Values of single labels that are shown; the others are in scorecard.json. */
-const MAX_PARTS = 12;
+const MAX_PARTS = 8;
 
 export function evaluationText(record: EvaluationRecord, card: Scorecard, dir: string): string {
   const level = `${Number((100 * record.intervals.level).toPrecision(4))} %`;
@@ -31,7 +32,7 @@ function metricLines({ values, comparisonOnly }: ScoredMetric): string[] {
 }
 
 function valueText(value: MetricValue): string {
-  const name = value.name.padEnd(34);
+  const name = value.name.padEnd(NAME_WIDTH);
   const bad = value.invalid > 0 ? `, ${value.invalid} invalid` : '';
   if (value.value === null) return `${name} not defined: ${value.reason}`;
   const { low, high } = value.interval;
@@ -52,7 +53,7 @@ function businessLines({ business }: Scorecard): string[] {
     `  ${valueText(value)}`,
     ...(total
       ? [
-          `  ${'  sum over the rows'.padEnd(34)} ${figure(total.value).padStart(9)}  [${figure(total.low)}, ${figure(total.high)}]`,
+          `  ${'  sum over the rows'.padEnd(NAME_WIDTH)} ${figure(total.value).padStart(9)}  [${figure(total.low)}, ${figure(total.high)}]`,
         ]
       : []),
   ]);
@@ -65,7 +66,7 @@ function sliceLines({ slices }: Scorecard): string[] {
   if (slices.length === 0) return [];
   const lines = slices.flatMap(({ slice, value, metrics }) => {
     const first = metrics[0]?.values[0];
-    return first ? [`  ${`${slice} = ${value}`.padEnd(34)} ${valueText(first)}`] : [];
+    return first ? [`  ${`${slice} = ${value}`.padEnd(NAME_WIDTH)} ${valueText(first)}`] : [];
   });
   const shown = lines.slice(0, 2 * MAX_PARTS);
   const more = lines.length - shown.length;

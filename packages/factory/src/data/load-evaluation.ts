@@ -1,8 +1,7 @@
 // In: names of data sets or paths, and whether rows are read by their format or as bare columns. Out: rows with all of their
-// columns, drawn by the seed where only some are wanted, the files that they came from, and how many could not be used.
+// columns, the files that they came from, and how many could not be used.
 import { FactoryError } from '#factory/errors.ts';
 import type { Example, RowSource } from '#factory/records/message.ts';
-import { seededRandom } from '#factory/records/seeded-random.ts';
 import { findDataset, readDatasetInfo } from './dataset-info.ts';
 import { type DataFile, findFiles } from './find-files.ts';
 import { loadDatasets } from './load-datasets.ts';
@@ -27,8 +26,6 @@ export interface EvaluationSource {
   names: readonly string[];
   dataset_dir: string;
   max_dropped_fraction: number;
-  /** So many rows, drawn without replacement; null for all. */
-  max_samples: number | null;
   seed: number;
   /** By the data set's format, or bare columns for prompts of one's own. */
   read: 'examples' | 'columns';
@@ -42,17 +39,7 @@ export async function loadEvaluation(source: EvaluationSource): Promise<Evaluati
       message: `${source.names.join(', ')}: there is no row to evaluate`,
       remedy: 'Name a data set or a file with rows.',
     });
-  return { ...rows, items: drawn(rows.items, source) };
-}
-
-/** In the order of the file, whatever was drawn. */
-function drawn(items: EvaluationItem[], { max_samples: count, seed }: EvaluationSource): EvaluationItem[] {
-  if (count === null || count >= items.length) return items;
-  const numbers = seededRandom(`${seed}/evaluation-rows`).shuffle([...items.keys()]);
-  return numbers
-    .slice(0, count)
-    .sort((a, b) => a - b)
-    .map((i) => items[i]);
+  return rows;
 }
 
 async function readExamples(source: EvaluationSource): Promise<EvaluationRows> {

@@ -14,6 +14,7 @@ import type { EvalArgs } from '#factory/records/eval-args.ts';
 import type { EvalEvent } from '#factory/records/eval-events.ts';
 import type { EvalQuestion } from '#factory/records/eval-question.ts';
 import type { EvaluationRecord, Scorecard, StoredPrediction } from '#factory/records/evaluation.ts';
+import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import {
   discardEvaluation,
@@ -69,7 +70,8 @@ export async function runEvaluation(
     const predict = predictionOf(evalArgs);
     const data = await loadRows(args, evalArgs);
     for (const text of data.notes) note(text);
-    const { questions, labels, labelsFound } = buildQuestions(data.items, evalArgs, data.fewshot);
+    const { questions: all, labels, labelsFound } = buildQuestions(data.items, evalArgs, data.fewshot);
+    const questions = drawn(all, args);
     if (labelsFound)
       note(
         `labels are taken from the answers of the rows: ${labels.length} (${labels.slice(0, 6).join(', ')}${labels.length > 6 ? ', …' : ''})`,
@@ -180,13 +182,20 @@ async function loadRows(args: TrainArgs, evalArgs: EvalArgs) {
   };
   const names = [...args.dataset, ...args.eval_dataset, ...evalArgs.file];
   const read = evalArgs.doc_to_text === null ? 'examples' : 'columns';
-  const rows = await loadEvaluation({ ...shared, names, max_samples: args.max_samples, read });
+  const rows = await loadEvaluation({ ...shared, names, read });
   const { fewshot_file: file } = evalArgs;
-  const fewshot =
-    file === null
-      ? null
-      : await loadEvaluation({ ...shared, names: [file], max_samples: null, read: 'columns' });
+  const fewshot = file === null ? null : await loadEvaluation({ ...shared, names: [file], read: 'columns' });
   return { ...rows, files: [...rows.files, ...(fewshot?.files ?? [])], fewshot: fewshot?.items ?? [] };
+}
+
+/** `max_samples` of all, without replacement, in the order of the files: these are often sorted. */
+function drawn(questions: EvalQuestion[], { max_samples: count, seed }: TrainArgs): EvalQuestion[] {
+  if (count === null || count >= questions.length) return questions;
+  const numbers = seededRandom(`${seed}/evaluation-rows`).shuffle([...questions.keys()]);
+  return numbers
+    .slice(0, count)
+    .sort((a, b) => a - b)
+    .map((i) => questions[i]);
 }
 
 function checkReferences(questions: readonly EvalQuestion[], readsReference: boolean): void {
