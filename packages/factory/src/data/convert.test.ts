@@ -100,6 +100,7 @@ describe('alpaca', () => {
     expect(issuesOf({ ...row, output: 7 }, entry)).toEqual(['dropped wrong_type output']);
     expect(issuesOf({ ...row, instruction: 7 }, entry)).toEqual(['dropped wrong_type instruction']);
     expect(issuesOf(noOutput, entry)).toEqual(['dropped missing_column output']);
+    expect(issuesOf(noOutput, entry, 'grpo')).toEqual([]);
     expect(issuesOf({ ...row, output: null }, entry)).toEqual(['dropped empty_answer output']);
     expect(issuesOf({ ...row, output: ' \n' }, entry)).toEqual(['dropped empty_answer output']);
     expect(issuesOf({ ...row, instruction: '', input: '' }, entry)).toEqual([

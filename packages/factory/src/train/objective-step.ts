@@ -85,8 +85,11 @@ class MicroBatch<Row> {
     const aside = await this.#readAside();
     const h = await this.#decoder.forward(this.#batch);
     if (this.#objective.reads === 'scores') return this.#judge(valueHeadOf(this.#decoder).scores(h), aside);
-    const { nll } = await this.#decoder.head.evaluate(h, this.#batch.targets, false);
-    return this.#judge(negated(nll), aside);
+    const { temperature = 1, reads } = this.#objective;
+    const rows = tempered(this.#decoder, h, temperature);
+    const { nll } = await this.#decoder.head.evaluate(rows, this.#batch.targets, false);
+    const head = reads === 'log-probs and values' ? valueHeadOf(this.#decoder) : null;
+    return this.#judge(negated(nll), aside, head?.scores(h));
   }
 
   /** Adds the gradients of the rows' part of the step's loss, which is divided by `total`. */
