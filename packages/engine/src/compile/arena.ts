@@ -64,7 +64,7 @@ export class Arena {
   #find(size: number): Chunk | undefined {
     let best: Chunk | undefined;
     for (const chunk of this.#chunks)
-      if (chunk.isFree && chunk.size >= size && (!best || chunk.size < best.size)) best = chunk;
+      if (chunk.isFree && chunk.size >= size && (!best || isBefore(chunk, best))) best = chunk;
     return best;
   }
 
@@ -88,4 +88,9 @@ export class Arena {
     a.size += b.size;
     this.#chunks.splice(right, 1);
   }
+}
+
+/** Of equal chunks the one at the lowest address; systems place later regions below earlier ones. */
+function isBefore(a: Chunk, b: Chunk): boolean {
+  return a.size < b.size || (a.size === b.size && a.region > b.region);
 }

@@ -46,7 +46,7 @@ export interface TrainingChoice {
   bits: 4 | 8 | null;
   /** Frozen layers stay on the disk. */
   stream: boolean;
-  /** Bytes of a base that is packed in its file already, as in GGUF; null for other bases. */
+  /** Bytes of layers' matrices that are packed in their file already, as in GGUF; null for other bases. */
   packedBytes: number | null;
   /** Float32 checkpoints rest in 16 bits too. */
   halfStorage: boolean;
@@ -135,7 +135,7 @@ function dtypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 
 
 function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonly LayerSpec[]): WeightFacts {
   const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
-  const readWidth = config.storedDtype === 'float32' ? 4 : 2;
+  const readWidth = config.storedDtype === 'float32' && choice.packedBytes === null ? 4 : 2;
   const facts: WeightFacts = {
     parameters: 0,
     layerParameters: 0,
@@ -200,7 +200,7 @@ function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonl
 /** The most that stands while tensors are read, as `buildDecoder` does it: parked ones first, then the plain ones. */
 function loadingBytes(config: ModelConfig, choice: TrainingChoice, restBytes: number): number {
   const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
-  const readWidth = config.storedDtype === 'float32' ? 4 : 2;
+  const readWidth = config.storedDtype === 'float32' && choice.packedBytes === null ? 4 : 2;
   const all = [...expectedTensors(config)];
   const parked = all.filter(([name, shape]) => isParked(name, shape, choice));
   const plain = all.filter(

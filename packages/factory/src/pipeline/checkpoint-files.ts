@@ -144,7 +144,8 @@ export function modelFiles(opened: OpenedDecoder, args: TrainArgs): Record<strin
     };
   }
   const { storedDtype, raw } = decoder.config;
-  const tensors = [...decoder.weights].map(([name, weight]) => asStored(name, weight, storedDtype));
+  const convert = converter(storedDtype);
+  const tensors = [...decoder.weights].map(([name, weight]) => convert(name, weight));
   return {
     ...scoring,
     'model.safetensors': encodeLazily(tensors, { format: 'pt' }),
@@ -181,29 +182,26 @@ function pairsOf(decoder: Decoder, rank: number): LoraPair[] {
 
 /** Values that are converted at once while whole weights are saved. */
 const PIECE_VALUES = 2 ** 20;
+const SAVED = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
 
-function asStored(
-  name: string,
-  { shape, dtype, data }: StoredWeight,
-  target: ModelConfig['storedDtype'],
-): LazyTensor {
-  const own = dtype === 'f16' ? 'float16' : 'float32';
-  if (own === target) return { name, dtype: SAVED[target], shape, pieces: () => [data] };
-  return {
+/** A weight as `target`; all weights of a file are made in one piece of memory, one after the other. */
+function converter(target: ModelConfig['storedDtype']) {
+  const wide = new Float32Array(PIECE_VALUES);
+  const half = new Uint16Array(PIECE_VALUES);
+  return (name: string, { shape, dtype, data }: StoredWeight): LazyTensor => ({
     name,
     dtype: SAVED[target],
     shape,
     *pieces() {
       for (let at = 0; at < data.length; at += PIECE_VALUES) {
-        const end = Math.min(data.length, at + PIECE_VALUES);
-        const values =
-          dtype === 'f16'
-            ? f16ToF32(data.subarray(at, end) as Uint16Array)
-            : (data.subarray(at, end) as Float32Array);
-        yield target === 'float32' ? values : target === 'bfloat16' ? f32ToBf16(values) : f32ToF16(values);
+        const part = data.subarray(at, at + PIECE_VALUES);
+        if ((dtype === 'f16' ? 'float16' : 'float32') === target) yield part;
+        else {
+          const values = part instanceof Float32Array ? part : f16ToF32(part, wide.subarray(0, part.length));
+          if (target === 'float32') yield values;
+          else yield (target === 'bfloat16' ? f32ToBf16 : f32ToF16)(values, half.subarray(0, part.length));
+        }
       }
     },
-  };
+  });
 }
-
-const SAVED = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;

@@ -1,6 +1,5 @@
 // In: resolved arguments, a model config and row lengths. Out: the plan of one run: what it takes, whether that fits the
 // budget, and the room for residuals. The arithmetic is plan/; counting is model/step-facts.ts.
-import { statSync } from 'node:fs';
 import type { Backend } from '@tunesmith/engine';
 import { stepFacts, type TrainingChoice } from '#factory/model/step-facts.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
@@ -58,10 +57,9 @@ function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend):
     dora: args.use_dora,
     bits: args.quantization_bit as 4 | 8 | null,
     stream: args.stream_base,
-    packedBytes: args.model_name_or_path.toLowerCase().endsWith('.gguf')
-      ? (statSync(args.model_name_or_path, { throwIfNoEntry: false })?.size ?? null)
-      : null,
-    halfStorage: args.fp16 || args.bf16,
+    packedBytes: config.packedBytes ?? null,
+    // What is not kept packed of a packed file is read as float16.
+    halfStorage: args.fp16 || args.bf16 || config.packedBytes !== undefined,
     optimizerBytes: (parameters) => optimizerBytes({ parameters, config, backend }, args),
   };
 }

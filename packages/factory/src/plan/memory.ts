@@ -44,6 +44,7 @@ export interface MemoryOptions {
   dataTokens: number;
 }
 
+const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
 const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
 
 export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan {
@@ -55,7 +56,9 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   fixed.weights = weights.restBytes;
   fixed['unpacked layer'] = weights.unpackBytes;
   fixed['trained parameters'] = 4 * weights.adapterParameters;
-  fixed.gradients = 4 * weights.trainedParameters;
+  // Their sums, and what the backward pass of a layer returns.
+  const returned = largest(trained.map((l) => l.gradientBytes));
+  fixed.gradients = 4 * weights.trainedParameters + returned;
   fixed.optimiser = weights.optimizerBytes;
   fixed.runtime = RUNTIME_BYTES + HEAP_BYTES;
   fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens;
@@ -67,10 +70,9 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   const onTheWay =
     spilled.length > 0 ? 2 * (Math.max(...spilled.map((l) => l.residualBytes)) + hiddenBytes) : 0;
   const residuals = sum(kept) + inputs + onTheWay + facts.sharedBytes;
-  const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
   // What the binding hands out besides our own buffers lives until the end of the call.
   const forwardCopy = largest(kept) + hiddenBytes;
-  const backwardCopy = largest(trained.map((l) => l.gradientBytes)) + hiddenBytes;
+  const backwardCopy = returned + hiddenBytes;
   const norms = SCRATCH_FACTOR * facts.normScratchBytes;
   const plain =
     norms +

@@ -117,6 +117,8 @@ export interface ModelConfig {
   slidingWindow: (number | null)[];
   /** The dtype that config.json declares. */
   storedDtype: 'float32' | 'float16' | 'bfloat16';
+  /** Bytes of the layers' matrices, where their file packs them; they rest as they are there. */
+  packedBytes?: number;
   /** config.json as read, so that saving writes back every key. */
   raw: Record<string, unknown>;
 }

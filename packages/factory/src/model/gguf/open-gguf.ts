@@ -43,13 +43,21 @@ export async function openGguf(path: string): Promise<OpenGguf> {
     const raw = ggufConfig(header, path);
     const factors = header.tensors.get(ROPE_FACTORS);
     if (factors) raw.rope_scaling = await readRopeFactors(file, factors, raw.rope_theta as number, path);
-    const config = parseModelConfig(raw, path);
+    const config = { ...parseModelConfig(raw, path), ...packedIn(header) };
     const { weights, notes } = checkTensors(sourceOf(file, header, config, path), config);
     return { config, metadata: header.metadata, weights, notes };
   } catch (error) {
     await file.close();
     throw readError(error, path, 'MODEL_BAD_FILE');
   }
+}
+
+/** What stays packed: matrices of layers. */
+function packedIn({ tensors }: GgufHeader): { packedBytes?: number } {
+  const packed = [...tensors].filter(
+    ([name, { type, shape }]) => name.startsWith('blk.') && !type.plain && shape.length === 2,
+  );
+  return packed.length > 0 ? { packedBytes: packed.reduce((n, [, { bytes }]) => n + bytes, 0) } : {};
 }
 
 async function readRopeFactors(file: FileHandle, tensor: GgufTensor, theta: number, path: string) {
