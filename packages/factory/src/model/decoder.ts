@@ -517,6 +517,14 @@ export class Decoder {
     for (const graph of graphs) await graph.shrink();
   }
 
+  /** Frees the scratch of all graphs, before a phase of the run that uses others. */
+  async shrink(): Promise<void> {
+    for (const graph of await Promise.all(this.#executables.values())) await graph.shrink();
+    await this.head.shrink();
+    await this.#experts?.shrink();
+    this.backend.trim(0);
+  }
+
   /** Frees what a forward pass kept. Safe to call twice. */
   release(tape: Tape): void {
     releaseTape(tape, this.#spill);

@@ -82,6 +82,8 @@ export async function referenceLogProbs(
         if ((i + 1) % SAVE_EVERY === 0 || i === missing.length - 1) await writeValues(path, key, values);
       }
     } finally {
+      // Its graphs are not those of training.
+      await decoder.shrink();
       await reference.close();
     }
   }

@@ -210,6 +210,8 @@ async function evaluate<Row>(deps: TrainDeps<Row>): Promise<boolean> {
   const { decoder, task, state, settings } = deps;
   if (deps.evaluation.length === 0) return false;
   const values: Record<string, number> = {};
+  // Graphs of evaluation are not those of training: their scratch never stands side by side.
+  await decoder.shrink();
   for (const set of deps.evaluation) {
     const options = {
       batchSize: settings.evalBatchSize,
@@ -221,6 +223,7 @@ async function evaluate<Row>(deps: TrainDeps<Row>): Promise<boolean> {
     Object.assign(values, await task.evaluate(decoder, set, options, state.memory));
   }
   Object.assign(values, await deps.measure?.(state.step));
+  await decoder.shrink();
   const entry = entryAt(deps, values);
   state.logHistory.push(entry);
   deps.emit({ kind: 'log', entry });
