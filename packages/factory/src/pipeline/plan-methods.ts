@@ -91,11 +91,12 @@ export const withKeys = (args: TrainArgs, keys: Keys): TrainArgs => ({
 });
 
 function factsOf({ config, data, backend }: MethodsInput, args: TrainArgs) {
-  if (!data) return { facts: runFacts(args, config, [fullBatch(args)], 0, backend), batches: null };
+  const host = { dataTokens: data?.tokens ?? 0, vocabulary: config.vocabSize };
+  if (!data) return { facts: runFacts(args, config, [fullBatch(args)], host, backend), batches: null };
   // A shorter cutoff shortens the rows that are there.
   const cut = { ...data, lengths: data.lengths.map((n) => Math.min(n, args.cutoff_len)) };
   const { batches, largest } = batchesOf(args, config, cut);
-  return { facts: runFacts(args, config, largest, data.tokens, backend), batches };
+  return { facts: runFacts(args, config, largest, host, backend), batches };
 }
 
 /** Adapters or weights, the optimiser's state and exact values of what is trained. */

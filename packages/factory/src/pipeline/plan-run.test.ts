@@ -37,7 +37,13 @@ test.each([
   ['TinyLlama-1.1B', 1_100_048_384],
 ])('%s has %d parameters', (name, parameters) => {
   const args = argsOf('--cutoff_len', '16', '--per_device_train_batch_size', '1');
-  const { steps } = runFacts(args, configOf(name), [fullBatch(args)], 0, backend);
+  const { steps } = runFacts(
+    args,
+    configOf(name),
+    [fullBatch(args)],
+    { dataTokens: 0, vocabulary: 0 },
+    backend,
+  );
   expect(steps[0].weights.parameters).toBe(parameters);
 });
 
@@ -114,6 +120,6 @@ test.each([
 ])('a shape of %d parameters', (parameters, vocabulary) => {
   const args = argsOf('--cutoff_len', '16', '--per_device_train_batch_size', '1');
   const config = parseModelConfig(shapeFromSize(parameters, vocabulary), 'size');
-  const { steps } = runFacts(args, config, [fullBatch(args)], 0, backend);
+  const { steps } = runFacts(args, config, [fullBatch(args)], { dataTokens: 0, vocabulary: 0 }, backend);
   expect(Math.abs(steps[0].weights.parameters / parameters - 1)).toBeLessThan(0.06);
 });

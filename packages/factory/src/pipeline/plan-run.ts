@@ -4,7 +4,7 @@ import type { Backend } from '@tunesmith/engine';
 import { stepFacts, type TrainingChoice } from '#factory/model/step-facts.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import { residualRoom } from '#factory/plan/advise.ts';
-import { type MemoryPlan, planMemory } from '#factory/plan/memory.ts';
+import { type HostFacts, type MemoryPlan, planMemory } from '#factory/plan/memory.ts';
 import type { BatchSize, StepFacts } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
@@ -13,7 +13,7 @@ import { optimizerBytes } from '#factory/train/optimizer.ts';
 export interface RunFacts {
   /** By the largest micro batches of the run. */
   steps: StepFacts[];
-  dataTokens: number;
+  host: HostFacts;
 }
 
 /** `backend` is what rules of optimisers are made with; nothing runs on it. */
@@ -21,11 +21,11 @@ export function runFacts(
   args: TrainArgs,
   config: ModelConfig,
   batches: readonly BatchSize[],
-  dataTokens: number,
+  host: HostFacts,
   backend: Backend,
 ): RunFacts {
   const choice = trainingChoice(args, config, backend);
-  return { steps: batches.map((batch) => stepFacts(config, choice, batch)), dataTokens };
+  return { steps: batches.map((batch) => stepFacts(config, choice, batch)), host };
 }
 
 /** The plan at this room for residuals; the worst of the largest batches. */
@@ -34,7 +34,7 @@ export function planRun(facts: RunFacts, residualBytes: number, spills = false):
     planMemory(step, {
       residualBytes,
       spills,
-      dataTokens: facts.dataTokens,
+      ...facts.host,
     }),
   );
   return plans.reduce((a, b) => (b.peakBytes > a.peakBytes ? b : a));

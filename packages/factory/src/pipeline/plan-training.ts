@@ -30,7 +30,7 @@ const SHARE_OF_FREE = 0.8;
 export async function planTraining(
   args: TrainArgs,
   config: ModelConfig,
-  dataset: EncodedDataset,
+  { dataset, vocabulary }: { dataset: EncodedDataset; vocabulary: number },
   note: (text: string) => void,
 ): Promise<TrainingPlan | null> {
   const data = dataFacts(dataset);
@@ -45,7 +45,7 @@ export async function planTraining(
   const given = args.memory === null ? null : parseBytes(args.memory);
   const budgetBytes = given ?? free;
   await using backend = await openBackend('reference');
-  const facts = runFacts(args, config, largest, data.tokens, backend);
+  const facts = runFacts(args, config, largest, { dataTokens: data.tokens, vocabulary }, backend);
   const residualBytes = roomFor(args, facts, given ?? SHARE_OF_FREE * free);
   let spills = args.residual_policy === 'spill';
   let memory = planRun(facts, residualBytes, spills);

@@ -10,3 +10,5 @@ export const SCRATCH_FACTOR = 1.07;
 export const SESSION_BYTES = 4e6;
 /** Ids and labels of a row in memory. */
 export const DATA_BYTES_PER_TOKEN = 8;
+/** A tokenizer's vocabulary and merges as objects, and what reading them leaves. */
+export const TOKENIZER_BYTES_PER_ENTRY = 700;

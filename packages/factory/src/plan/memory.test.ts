@@ -48,7 +48,7 @@ function facts(change: Partial<StepFacts> = {}): StepFacts {
 }
 
 const plan = (residualBytes: number, change: Partial<StepFacts> = {}) =>
-  planMemory(facts(change), { residualBytes, dataTokens: 1000 });
+  planMemory(facts(change), { residualBytes, dataTokens: 1000, vocabulary: 0 });
 
 describe('planMemory', () => {
   test('terms add up to the peak', () => {

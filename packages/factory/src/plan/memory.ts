@@ -8,6 +8,7 @@ import {
   RUNTIME_BYTES,
   SCRATCH_FACTOR,
   SESSION_BYTES,
+  TOKENIZER_BYTES_PER_ENTRY,
 } from './constants.ts';
 
 export const TERMS = [
@@ -35,13 +36,19 @@ export interface MemoryPlan {
   trainedLayers: number;
 }
 
-export interface MemoryOptions {
+/** What stands beside the model. */
+export interface HostFacts {
+  /** All tokens of the data set. */
+  dataTokens: number;
+  /** Entries of the tokenizer. */
+  vocabulary: number;
+}
+
+export interface MemoryOptions extends HostFacts {
   /** Room for residuals and a layer's scratch, as `TrainSettings.residualBytes`. */
   residualBytes: number;
   /** Layers beyond that wait on the disk, not to be computed again. */
   spills?: boolean;
-  /** All tokens of the data set. */
-  dataTokens: number;
 }
 
 const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
@@ -61,7 +68,7 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   fixed.gradients = 4 * weights.trainedParameters + returned;
   fixed.optimiser = weights.optimizerBytes;
   fixed.runtime = RUNTIME_BYTES + HEAP_BYTES;
-  fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens;
+  fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens + TOKENIZER_BYTES_PER_ENTRY * options.vocabulary;
 
   const kept = trained.map((layer, i) => (policies[i] === 'save' ? layer.residualBytes : 0));
   const spilled = trained.filter((_, i) => policies[i] === 'spill');
