@@ -34,7 +34,7 @@ export async function measurePeak({ model, keys, rows, tokens, steps }: MemoryCa
     const columns = isPairs ? { prompt: 'ask', chosen: 'good', rejected: 'bad' } : { prompt: 'text' };
     writeFileSync(
       join(work, 'data', 'rows.json'),
-      JSON.stringify(isPairs ? pairs(rows * steps, tokens) : text(rows * steps * tokens)),
+      JSON.stringify(isPairs ? pairs(rows * steps, tokens) : text(8 * rows * steps * tokens)),
     );
     writeFileSync(
       join(work, 'data', 'dataset_info.json'),
@@ -71,7 +71,7 @@ export async function measurePeak({ model, keys, rows, tokens, steps }: MemoryCa
 
 const SENTENCE = 'the cat sat on a mat; ';
 
-/** A character is a token here; texts are packed into rows of cutoff_len. */
+/** A character is a token here, or some are; texts are packed into rows of cutoff_len. */
 const text = (tokens: number) => [{ text: SENTENCE.repeat(Math.ceil(tokens / SENTENCE.length) + 4) }];
 
 /** Both answers have `tokens` tokens with what comes before them, or more, which is cut off. */
