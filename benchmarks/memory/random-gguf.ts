@@ -44,7 +44,7 @@ export function makeRandomGguf(path: string, raw: RawConfig): string {
       [of('attention.key_length')]: config.headDim,
       [of('attention.value_length')]: config.headDim,
       [of('attention.layer_norm_rms_epsilon')]: 1e-6,
-      ...tokenizer(config.vocabSize),
+      ...tokenizer(),
     },
     tensors,
   );
@@ -73,10 +73,9 @@ function ggufName(name: string): string {
 }
 
 /** Byte-level, a token per printable ASCII character. */
-function tokenizer(vocabulary: number) {
+function tokenizer() {
   const characters = Array.from({ length: 95 }, (_, i) => (i === 0 ? '\u0120' : String.fromCharCode(32 + i)));
   const tokens = ['<s>', '</s>', ...characters, 'ab'];
-  while (tokens.length < vocabulary) tokens.push(`<token ${tokens.length}>`);
   return {
     'tokenizer.ggml.model': 'gpt2',
     'tokenizer.ggml.pre': 'gpt-2',
