@@ -3,8 +3,11 @@ import type { CleanStep } from './clean-step.ts';
 import { cleanTextStep } from './clean-text/clean-text-step.ts';
 import { conflictsStep } from './dedup/conflicts-step.ts';
 import { duplicatesStep } from './dedup/duplicates-step.ts';
+import { languageStep } from './language/language-step.ts';
 import { lengthStep } from './length-step.ts';
 import { personalDataStep } from './pii/personal-data-step.ts';
+import { labelsStep } from './quality/labels-step.ts';
+import { qualityStep } from './quality/quality-step.ts';
 import { textStep } from './safe-text/text-step.ts';
 import { sealedStep } from './split/sealed-step.ts';
 
@@ -12,6 +15,9 @@ export const CLEAN_STEPS: readonly CleanStep[] = [
   textStep,
   cleanTextStep,
   personalDataStep,
+  languageStep,
+  qualityStep,
+  labelsStep,
   lengthStep,
   sealedStep,
   conflictsStep,

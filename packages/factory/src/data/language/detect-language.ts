@@ -1,0 +1,94 @@
+// In: text. Out: its language as an ISO 639-1 code, how sure that is, and how many letters speak for it. Scripts decide
+// first: kana is Japanese, Hangul Korean, Han alone Chinese; words of everyday English are known by themselves, and only
+// what is left goes to the n-gram model (eld, its smallest table), which is loaded when it is first needed.
+import { createRequire, findPackageJSON } from 'node:module';
+import { dirname, join } from 'node:path';
+
+export interface Detected {
+  /** Empty where there are too few letters to say. */
+  language: string;
+  /** 0 to 1: the share of letters in the script that decided, or the score of the model. */
+  confidence: number;
+  letters: number;
+}
+
+/** A sample is as good as the whole. */
+const SAMPLE_UNITS = 1000;
+const NOT_LANGUAGE =
+  /```[\s\S]*?(?:```|$)|`[^`\n]*`|https?:\/\/\S+|\S+@\S+|<[^>\n]{1,80}>|\\[a-zA-Z]+|\$[^$\n]*\$/g;
+const MIN_LETTERS = 4;
+
+const SCRIPTS: [language: string, pattern: RegExp][] = [
+  ['ja', /[\p{Script=Hiragana}\p{Script=Katakana}]/gu],
+  ['ko', /\p{Script=Hangul}/gu],
+  ['zh', /\p{Script=Han}/gu],
+  ['th', /\p{Script=Thai}/gu],
+  ['he', /\p{Script=Hebrew}/gu],
+  ['el', /\p{Script=Greek}/gu],
+  ['hy', /\p{Script=Armenian}/gu],
+  ['ka', /\p{Script=Georgian}/gu],
+];
+const LATIN_WORD = /[A-Za-z\u00c0-\u024f]+/g;
+const ENGLISH = new Set(
+  (
+    'the of and to in is you that it he was for on are with as his they be at this have from or had by but not what all ' +
+    'were we when your can there an how if do will about which their would these so some her make like him has more go ' +
+    'my than who its been now did get i me please write give explain list following name was between does any'
+  ).split(' '),
+);
+
+export function detectLanguage(text: string): Detected {
+  const sample = text
+    .slice(0, SAMPLE_UNITS * 2)
+    .replace(NOT_LANGUAGE, ' ')
+    .slice(0, SAMPLE_UNITS);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is what ASCII is.
+  if (/^[\x00-\x7f]*$/.test(sample)) return detectLatin(sample, sample.match(/[A-Za-z]/g)?.length ?? 0);
+  const letters = sample.match(/\p{L}/gu)?.length ?? 0;
+  if (letters === 0) return { language: '', confidence: 0, letters };
+  const counts = new Map(SCRIPTS.map(([name, pattern]) => [name, sample.match(pattern)?.length ?? 0]));
+  const [han, kana] = [counts.get('zh')!, counts.get('ja')!];
+  // Japanese writes with both; a few kana among many Han characters are a quotation.
+  if (kana > 0 && kana >= han * 0.1) {
+    const share = (kana + han) / letters;
+    if (share > 0.4) return { language: 'ja', confidence: share, letters };
+  }
+  for (const [language] of SCRIPTS.slice(1)) {
+    // A Han character says as much as three letters.
+    const weight = language === 'zh' ? 3 : 1;
+    const count = counts.get(language)!;
+    const share = (weight * count) / (letters + (weight - 1) * count);
+    if (share > 0.4) return { language, confidence: share, letters };
+  }
+  return detectLatin(sample, letters);
+}
+
+function detectLatin(sample: string, letters: number): Detected {
+  if (letters < MIN_LETTERS) return { language: '', confidence: 0, letters };
+  const words = sample.toLowerCase().match(LATIN_WORD) ?? [];
+  const english = words.filter((word) => ENGLISH.has(word)).length;
+  if (words.length > 0 && english >= 2 && english / words.length >= 0.25)
+    return { language: 'en', confidence: Math.min(1, 0.6 + english / words.length), letters };
+  const { language, getScores, isReliable } = loadModel().detect(sample);
+  if (language === '') return { language: '', confidence: 0, letters };
+  const score = getScores()[language] ?? 0;
+  // Words alone, names and code: the model guesses.
+  return isReliable() && letters >= 12
+    ? { language, confidence: score, letters }
+    : { language: '', confidence: score, letters };
+}
+
+interface Model {
+  detect(text: string): { language: string; getScores(): Record<string, number>; isReliable(): boolean };
+}
+let model: Model | null = null;
+
+/** Its tables take a tenth of a second and tens of megabytes, in every thread: most data never needs them. */
+function loadModel(): Model {
+  if (model === null) {
+    const folder = dirname(findPackageJSON('eld', import.meta.url)!);
+    const require = createRequire(import.meta.url);
+    model = (require(join(folder, 'src/entries/static.extrasmall.js')) as { eld: Model }).eld;
+  }
+  return model;
+}
