@@ -17,6 +17,7 @@ const SAMPLE_UNITS = 1000;
 const NOT_LANGUAGE =
   /```[\s\S]*?(?:```|$)|`[^`\n]*`|https?:\/\/\S+|\S+@\S+|<[^>\n]{1,80}>|\\[a-zA-Z]+|\$[^$\n]*\$/g;
 const MIN_LETTERS = 4;
+const MIN_MODEL_LETTERS = 12;
 
 const SCRIPTS: [language: string, pattern: RegExp][] = [
   ['ja', /[\p{Script=Hiragana}\p{Script=Katakana}]/gu],
@@ -28,7 +29,7 @@ const SCRIPTS: [language: string, pattern: RegExp][] = [
   ['hy', /\p{Script=Armenian}/gu],
   ['ka', /\p{Script=Georgian}/gu],
 ];
-const LATIN_WORD = /[A-Za-z\u00c0-\u024f]+/g;
+const LATIN_WORD = /[A-Za-z\u00c0-\u024f_]+/g;
 const ENGLISH = new Set(
   (
     'the of and to in is you that it he was for on are with as his they be at this have from or had by but not what all ' +
@@ -38,6 +39,8 @@ const ENGLISH = new Set(
 );
 
 export function detectLanguage(text: string): Detected {
+  const plain = plainEnglish(text);
+  if (plain !== null) return plain;
   const sample = text
     .slice(0, SAMPLE_UNITS * 2)
     .replace(NOT_LANGUAGE, ' ')
@@ -63,19 +66,45 @@ export function detectLanguage(text: string): Detected {
   return detectLatin(sample, letters);
 }
 
+/** Most English texts are known by their first words, without a pattern being run; null for all others. */
+function plainEnglish(text: string): Detected | null {
+  const end = Math.min(text.length, 160);
+  let letters = 0;
+  let words = 0;
+  let english = 0;
+  let start = -1;
+  for (let at = 0; at <= end; at++) {
+    const unit = at < end ? text.charCodeAt(at) : 0x20;
+    // Code and addresses are for the long way.
+    if (unit > 0x7e || unit === 0x60 || unit === 0x7b || unit === 0x5c || unit === 0x3d) return null;
+    const isLetter = (unit | 0x20) >= 0x61 && (unit | 0x20) <= 0x7a;
+    if (isLetter) {
+      letters++;
+      if (start < 0) start = at;
+    } else if (start >= 0) {
+      words++;
+      if (ENGLISH.has(text.slice(start, at).toLowerCase())) english++;
+      start = -1;
+    }
+  }
+  if (english < 3 || english < words * 0.3) return null;
+  const all = text.length <= end ? letters : Math.round((letters * text.length) / end);
+  return { language: 'en', confidence: Math.min(1, 0.6 + english / words), letters: all };
+}
+
 function detectLatin(sample: string, letters: number): Detected {
   if (letters < MIN_LETTERS) return { language: '', confidence: 0, letters };
   const words = sample.toLowerCase().match(LATIN_WORD) ?? [];
   const english = words.filter((word) => ENGLISH.has(word)).length;
   if (words.length > 0 && english >= 2 && english / words.length >= 0.25)
     return { language: 'en', confidence: Math.min(1, 0.6 + english / words.length), letters };
+  // Of words alone, names and code the model makes a guess.
+  const isIdentifier = words.length > 0 && words.length < 3 && sample.length < 40;
+  if (letters < MIN_MODEL_LETTERS || isIdentifier) return { language: '', confidence: 0, letters };
   const { language, getScores, isReliable } = loadModel().detect(sample);
   if (language === '') return { language: '', confidence: 0, letters };
   const score = getScores()[language] ?? 0;
-  // Words alone, names and code: the model guesses.
-  return isReliable() && letters >= 12
-    ? { language, confidence: score, letters }
-    : { language: '', confidence: score, letters };
+  return { language: isReliable() ? language : '', confidence: score, letters };
 }
 
 interface Model {

@@ -50,8 +50,22 @@ export function cleanSafely(text: string, options: SafeTextOptions, onRepair?: O
   return current;
 }
 
+/** ASCII without controls, without & and <, and without white space at the end of a line: one pass, no pattern. */
+function isPlain(text: string): boolean {
+  let before = 0x0a;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7e || unit === 0x26 || unit === 0x3c) return false;
+    if (unit < 0x20 && unit !== 0x09 && (unit !== 0x0a || before === 0x20 || before === 0x09 || at === 0))
+      return false;
+    before = unit;
+  }
+  return text === '' || before > 0x20;
+}
+
 /** Most texts are clean, and are told from others by a few scans. */
 function isClean(text: string): boolean {
+  if (isPlain(text)) return true;
   if (SUSPICIOUS.test(text) || EDGES.test(text)) return false;
   if (ASCII.test(text)) return true;
   return text.isWellFormed() && !looksLikeMojibake(text) && text.normalize('NFC') === text;
