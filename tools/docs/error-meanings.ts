@@ -72,6 +72,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'The seal of a test set is damaged or is another file.',
     'Restore `sealed-test.json` from a copy, or split the data anew.',
   ],
+  DATA_ENDPOINT: [
+    'The language model that was asked for a score or a text gave no answer.',
+    'Check the address, the model and the key; answers so far are kept.',
+  ],
   DATA_INTERRUPTED: ['The cleaning run was stopped before its end.', 'Give the same command again.'],
   TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],
   TOKENS_BAD_TOKENIZER: [

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   DATA_BAD_SEAL: user,
   DATA_INTERRUPTED: environment,
   DATA_EXPORT_DIFFERS: environment,
+  DATA_ENDPOINT: environment,
   // tokens
   TOKENS_NO_TOKENIZER: user,
   TOKENS_BAD_TOKENIZER: user,

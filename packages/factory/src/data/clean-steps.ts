@@ -6,6 +6,7 @@ import { duplicatesStep } from './dedup/duplicates-step.ts';
 import { languageStep } from './language/language-step.ts';
 import { lengthStep } from './length-step.ts';
 import { personalDataStep } from './pii/personal-data-step.ts';
+import { judgeStep } from './quality/judge-step.ts';
 import { labelsStep } from './quality/labels-step.ts';
 import { qualityStep } from './quality/quality-step.ts';
 import { textStep } from './safe-text/text-step.ts';
@@ -18,6 +19,7 @@ export const CLEAN_STEPS: readonly CleanStep[] = [
   languageStep,
   qualityStep,
   labelsStep,
+  judgeStep,
   lengthStep,
   sealedStep,
   conflictsStep,
