@@ -19,10 +19,12 @@ const NOT_LANGUAGE =
 const MIN_LETTERS = 4;
 const MIN_MODEL_LETTERS = 12;
 
+const KANA = /[\p{Script=Hiragana}\p{Script=Katakana}]/gu;
+/** Han is first, since it is the likeliest. */
 const SCRIPTS: [language: string, pattern: RegExp][] = [
-  ['ja', /[\p{Script=Hiragana}\p{Script=Katakana}]/gu],
-  ['ko', /\p{Script=Hangul}/gu],
   ['zh', /\p{Script=Han}/gu],
+  ['ja', KANA],
+  ['ko', /\p{Script=Hangul}/gu],
   ['th', /\p{Script=Thai}/gu],
   ['he', /\p{Script=Hebrew}/gu],
   ['el', /\p{Script=Greek}/gu],
@@ -49,18 +51,19 @@ export function detectLanguage(text: string): Detected {
   if (/^[\x00-\x7f]*$/.test(sample)) return detectLatin(sample, sample.match(/[A-Za-z]/g)?.length ?? 0);
   const letters = sample.match(/\p{L}/gu)?.length ?? 0;
   if (letters === 0) return { language: '', confidence: 0, letters };
-  const counts = new Map(SCRIPTS.map(([name, pattern]) => [name, sample.match(pattern)?.length ?? 0]));
-  const [han, kana] = [counts.get('zh')!, counts.get('ja')!];
-  // Japanese writes with both; a few kana among many Han characters are a quotation.
-  if (kana > 0 && kana >= han * 0.1) {
-    const share = (kana + han) / letters;
-    if (share > 0.4) return { language: 'ja', confidence: share, letters };
-  }
-  for (const [language] of SCRIPTS.slice(1)) {
+  const count = (pattern: RegExp) => sample.match(pattern)?.length ?? 0;
+  const kana = count(KANA);
+  for (const [language, pattern] of SCRIPTS) {
+    const own = count(pattern);
+    if (own === 0) continue;
+    // Japanese writes with both; a few kana among many Han characters are a quotation.
+    if (language === 'zh' && kana >= own * 0.1 && kana > 0) {
+      const share = (kana + own) / letters;
+      if (share > 0.4) return { language: 'ja', confidence: share, letters };
+    }
     // A Han character says as much as three letters.
     const weight = language === 'zh' ? 3 : 1;
-    const count = counts.get(language)!;
-    const share = (weight * count) / (letters + (weight - 1) * count);
+    const share = (weight * own) / (letters + (weight - 1) * own);
     if (share > 0.4) return { language, confidence: share, letters };
   }
   return detectLatin(sample, letters);
