@@ -15,7 +15,7 @@ export interface Detected {
 /** A sample is as good as the whole. */
 const SAMPLE_UNITS = 1000;
 const NOT_LANGUAGE =
-  /```[\s\S]*?(?:```|$)|`[^`\n]*`|https?:\/\/\S+|\S+@\S+|<[^>\n]{1,80}>|\\[a-zA-Z]+|\$[^$\n]*\$/g;
+  /```[\s\S]*?(?:```|$)|`[^`\n]*`|https?:\/\/\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|<[^>\n]{1,80}>|\\[a-zA-Z]+|\$[^$\n]*\$/g;
 const MIN_LETTERS = 4;
 const MIN_MODEL_LETTERS = 12;
 
