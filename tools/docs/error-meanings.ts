@@ -42,6 +42,10 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'Correct the entry that the message names.',
   ],
   DATA_BAD_FILE: ['A data file is damaged or is not what its name says.', 'Write the file again.'],
+  DATA_ENDPOINT: [
+    'The language model that was asked for a score or a text gave no answer.',
+    'Check the address, the model and the key; answers so far are kept.',
+  ],
   DATA_UNSUPPORTED_FORMAT: [
     'Rows, or a source of rows, are of a kind that is not read here.',
     'Convert the file, or describe its columns in dataset_info.json.',
@@ -71,10 +75,6 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
   DATA_BAD_SEAL: [
     'The seal of a test set is damaged or is another file.',
     'Restore `sealed-test.json` from a copy, or split the data anew.',
-  ],
-  DATA_ENDPOINT: [
-    'The language model that was asked for a score or a text gave no answer.',
-    'Check the address, the model and the key; answers so far are kept.',
   ],
   DATA_INTERRUPTED: ['The cleaning run was stopped before its end.', 'Give the same command again.'],
   TOKENS_NO_TOKENIZER: ['The model folder has no tokenizer.json.', 'Use a folder that has one.'],

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   DATA_UNKNOWN_DATASET: user,
   DATA_BAD_INFO: user,
   DATA_BAD_FILE: user,
+  DATA_ENDPOINT: environment,
   DATA_UNSUPPORTED_FORMAT: user,
   DATA_NO_ROWS: user,
   DATA_TOO_MANY_DROPPED: gate,
@@ -35,7 +36,6 @@ export const ERROR_CODES = {
   DATA_BAD_SEAL: user,
   DATA_INTERRUPTED: environment,
   DATA_EXPORT_DIFFERS: environment,
-  DATA_ENDPOINT: environment,
   // tokens
   TOKENS_NO_TOKENIZER: user,
   TOKENS_BAD_TOKENIZER: user,
