@@ -119,8 +119,9 @@ let model: Model | null = null;
 function loadModel(): Model {
   if (model === null) {
     const folder = dirname(findPackageJSON('eld', import.meta.url)!);
-    const require = createRequire(import.meta.url);
-    model = (require(join(folder, 'src/entries/static.extrasmall.js')) as { eld: Model }).eld;
+    // The package offers its tables to `import` only, which cannot wait here; Node loads them at once by their path.
+    const load = createRequire(import.meta.url);
+    model = (load(join(folder, 'src/entries/static.extrasmall.js')) as { eld: Model }).eld;
   }
   return model;
 }
