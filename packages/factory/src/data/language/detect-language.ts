@@ -115,7 +115,7 @@ interface Model {
 }
 let model: Model | null = null;
 
-/** Its tables take a tenth of a second and tens of megabytes, in every thread: most data never needs them. */
+/** Its tables take a quarter of a second and 90 MB, in every thread: most data never needs them. */
 function loadModel(): Model {
   if (model === null) {
     const folder = dirname(findPackageJSON('eld', import.meta.url)!);
