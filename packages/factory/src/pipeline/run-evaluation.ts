@@ -24,6 +24,7 @@ import {
   writeEvaluation,
   writeScorecard,
 } from '#factory/store/evaluation-files.ts';
+import { withoutSecrets } from '#factory/store/resolved-config.ts';
 import { acquireRunLock } from '#factory/store/run-lock.ts';
 import { answerByEndpoint } from './evaluate/answer-by-endpoint.ts';
 import type { Answerer } from './evaluate/answerer.ts';
@@ -130,7 +131,7 @@ export async function runEvaluation(
         method: 'percentile',
       },
       seed: args.seed,
-      config: deps.given,
+      config: withoutSecrets(deps.given),
       versions: await describeVersions(),
       machine: describeMachine(),
       startedAt: new Date(deps.now()).toISOString(),

@@ -333,7 +333,7 @@ export function describeChange(change: ConfigChange): string {
   return `${change.key}: ${JSON.stringify(change.before)} → ${JSON.stringify(change.after)} (${meaning[change.effect]})`;
 }
 
-function withoutSecrets(args: object): Record<string, unknown> {
+export function withoutSecrets(args: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(args).filter(([key]) => !SECRET_KEYS.has(key)));
 }
 
