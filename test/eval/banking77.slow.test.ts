@@ -73,7 +73,7 @@ describe.skipIf(trainFile === null || testFile === null)('banking77', () => {
     const done = tunesmith(
       ...['eval', '--model_name_or_path', BASE, '--file', at('test.json'), '--task', 'classification'],
       ...['--name', name, '--output_dir', at(name), '--cutoff_len', '256', ...more],
-      ...['--hf_hub_token', 'hf_secret'],
+      ...['--metrics', 'accuracy,f1_macro,validity_rate', '--hf_hub_token', 'hf_secret'],
     );
     expect(done, done.err).toMatchObject({ status: 0 });
     expect(readFileSync(join(at(name), 'evaluation.json'), 'utf8')).not.toContain('hf_secret');
