@@ -35,9 +35,11 @@ function refuseQuantised(raw: Readonly<Record<string, unknown>>, file: string): 
   const found = raw.quantization_config ?? raw.compression_config;
   if (found === undefined || found === null) return;
   const method = (found as { quant_method?: unknown }).quant_method;
+  // Those are read; see bitsandbytes/stored-codes.ts.
+  if (method === 'bitsandbytes' && raw.quantization_config) return;
   throw new FactoryError({
     code: 'MODEL_BAD_CONFIG',
-    message: `${file}: quantization_config: expected full weights (float32, float16 or bfloat16), found a checkpoint quantised with ${typeof method === 'string' ? method.slice(0, 40) : 'an unnamed method'}`,
+    message: `${file}: quantization_config: expected full weights (float32, float16 or bfloat16) or codes of bitsandbytes, found a checkpoint quantised with ${typeof method === 'string' ? method.slice(0, 40) : 'an unnamed method'}`,
     remedy: 'Use the unquantised checkpoint of the same model.',
     details: { file, key: 'quantization_config' },
   });

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
 import { readJsonObject } from '#factory/store/read-json.ts';
+import { withStoredCodes } from './bitsandbytes/stored-codes.ts';
 import { checkTensors } from './check-tensors.ts';
 import { readModelConfig } from './config.ts';
 import { downloadModel, type HubOptions, isHubId } from './hub.ts';
@@ -27,7 +28,7 @@ export async function openModel(nameOrPath: string, options: HubOptions): Promis
   const generationConfig = await readGenerationConfig(dir);
   const source = await openSafetensors(dir);
   try {
-    const checked = checkTensors(source, config);
+    const checked = checkTensors(await withStoredCodes(source), config);
     return { dir, config, weights: checked.weights, generationConfig, notes: [...notes, ...checked.notes] };
   } catch (error) {
     await source.close();

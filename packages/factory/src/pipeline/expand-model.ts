@@ -4,6 +4,7 @@ import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { openBackend } from '@tunesmith/engine';
 import { FactoryError, invariant } from '#factory/errors.ts';
+import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
 import { buildDecoder } from '#factory/model/build-decoder.ts';
 import { expandBlocks } from '#factory/model/llama-pro.ts';
 import { type OpenModel, openModel } from '#factory/model/open-model.ts';
@@ -40,6 +41,14 @@ export async function expandModel(
   const outputDir = resolve(args.output_dir);
   await refuseFullFolder(outputDir);
   const base = await openModel(args.model_name_or_path, hubOptions(args, deps));
+  if (codedBits(base.config)) {
+    await base.weights.close();
+    throw new FactoryError({
+      code: 'MODEL_BAD_CONFIG',
+      message: `${base.dir}: expected weights in full precision to copy, found a checkpoint that bitsandbytes has quantised`,
+      remedy: 'Use the checkpoint that is not quantised.',
+    });
+  }
   for (const text of base.notes) deps.note(text);
   const temporary = temporaryName(outputDir);
   try {

@@ -1,6 +1,7 @@
 // In: an opened base and the finetuning arguments. Out: a decoder with its adapters, ready to train or to answer.
 import { matrixProduct, openBackend } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
+import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
 import { buildDecoder } from '#factory/model/build-decoder.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
@@ -63,6 +64,11 @@ export async function openDecoder(
   if (adapters.settings?.start && !continued)
     note('taking the largest singular part out of each adapted weight (PiSSA)');
   refuseOtherCodes(all, args);
+  if (codedBits(config)) {
+    refuseCodedBase(args, use);
+    if (args.quantization_bit !== null)
+      note('the checkpoint is quantised already, so quantization_bit and its keys have no effect');
+  }
   const begins = use === 'train' && !continued && args.loftq_init;
   if (begins) note('fitting each adapter to what 4 bits miss of its weight (LoftQ)');
   const spills = use === 'train' && args.residual_policy === 'spill';
@@ -76,7 +82,7 @@ export async function openDecoder(
     valueHead: await valueHeadOf(args, base, use),
     spill,
     halfStorage: args.fp16 || args.bf16,
-    quantisation: quantisationOf(args),
+    quantisation: codedBits(config) ? null : quantisationOf(args),
     stream: args.stream_base,
     withAdapter: loftqQuantiser(adapters, { ...args, loftq_init: begins }, matrixProduct(backend)),
     edit:
@@ -105,6 +111,23 @@ export async function openDecoder(
     trainableParameters,
     allParameters: baseParameters + (lora ? trainableParameters : 0),
   };
+}
+
+/** Codes can be neither trained nor changed. */
+function refuseCodedBase(args: TrainArgs, use: 'train' | 'infer'): void {
+  const reasons: [boolean, string][] = [
+    [use === 'train' && args.finetuning_type !== 'lora', `finetuning_type ${args.finetuning_type}`],
+    [args.loftq_init, 'loftq_init'],
+    [args.create_new_adapter, 'create_new_adapter'],
+    [args.adapter_name_or_path.length > 1, 'merging all adapters but the last'],
+  ];
+  const reason = reasons.find(([holds]) => holds)?.[1];
+  if (reason === undefined) return;
+  throw new FactoryError({
+    code: 'ARGS_CONFLICT',
+    message: `${reason} needs the weights in full precision, and this checkpoint was quantised by bitsandbytes`,
+    remedy: 'Use the checkpoint that is not quantised, or train one adapter on this one.',
+  });
 }
 
 /** A LoftQ adapter belongs to the codes that its own iterations gave. */

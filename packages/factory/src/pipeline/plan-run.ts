@@ -1,6 +1,7 @@
 // In: resolved arguments, a model config and row lengths. Out: the plan of one run: what it takes, whether that fits the
 // budget, and the room for residuals. The arithmetic is plan/; counting is model/step-facts.ts.
 import type { Backend } from '@tunesmith/engine';
+import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
 import { stepFacts, type TrainingChoice } from '#factory/model/step-facts.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import { residualRoom } from '#factory/plan/advise.ts';
@@ -55,7 +56,7 @@ function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend):
     rank: args.lora_rank,
     dropout: args.lora_dropout,
     dora: args.use_dora,
-    bits: args.quantization_bit as 4 | 8 | null,
+    bits: codedBits(config) ?? (args.quantization_bit as 4 | 8 | null),
     stream: args.stream_base,
     packedBytes: config.packedBytes ?? null,
     // What is not kept packed of a packed file is read as float16.
