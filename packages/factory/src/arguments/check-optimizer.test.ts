@@ -48,6 +48,8 @@ test.each([
   ['adamw_hf', 'adamw_torch'],
   ['paged_adamw_32bit', 'adamw_torch'],
   ['paged_lion_32bit', 'lion_32bit'],
+  ['adamw_bnb_8bit', 'adamw_8bit'],
+  ['paged_adamw_8bit', 'adamw_8bit'],
 ])('optim %s is read as %s, with a note', (given, meant) => {
   const { args, notes } = parsed(`--optim ${given}`);
   expect(args.optim).toBe(meant);

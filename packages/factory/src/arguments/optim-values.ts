@@ -9,6 +9,7 @@ export const OPTIMISERS = [
   'adagrad',
   'rmsprop',
   'lion_32bit',
+  'adamw_8bit',
 ] as const;
 
 /** Another kernel, or paging of GPU memory, for the same numbers. */
@@ -20,22 +21,19 @@ export const SAME_OPTIMISER: Readonly<Record<string, (typeof OPTIMISERS)[number]
   adamw_torch_npu_fused: 'adamw_torch',
   paged_adamw_32bit: 'adamw_torch',
   paged_adamw: 'adamw_torch',
+  adamw_bnb_8bit: 'adamw_8bit',
+  paged_adamw_8bit: 'adamw_8bit',
   lion: 'lion_32bit',
   paged_lion_32bit: 'lion_32bit',
 };
 
 const EIGHT_BITS =
-  'state in 8 bits is not supported yet; adafactor keeps almost no state, lion_32bit half of that of AdamW';
+  'its state in 8 bits is not supported; adamw_8bit keeps a quarter of the state of AdamW, adafactor almost none';
 const LOW_RANK = (key: string) => `set ${key} and its keys instead; they are what LLaMA-Factory uses`;
 const NO_DEFINITION = 'it is not supported; adamw_torch is the nearest one';
 
 export const REFUSED_OPTIMISERS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['adamw_bnb_8bit', 'adamw_8bit', 'paged_adamw_8bit', 'lion_8bit', 'paged_lion_8bit'].map((n) => [
-      n,
-      EIGHT_BITS,
-    ]),
-  ),
+  ...Object.fromEntries(['lion_8bit', 'paged_lion_8bit'].map((n) => [n, EIGHT_BITS])),
   ...Object.fromEntries(
     ['ademamix_8bit', 'paged_ademamix_8bit', 'adamw_torch_8bit', 'adamw_torch_4bit'].map((n) => [
       n,

@@ -271,8 +271,8 @@ describe('refusals', () => {
       '--use_dora false --quantization_bit None --optim adamw_torch --report_to none --num_beams 1 --flash_attn auto',
     );
     expect(notes.map((note) => note.key)).toEqual(['lora_alpha']);
-    expect(failure(() => flags('--optim adamw_8bit')).message).toMatch(
-      /optim "adamw_8bit" is refused: state in 8 bits/,
+    expect(failure(() => flags('--optim lion_8bit')).message).toMatch(
+      /optim "lion_8bit" is refused: its state in 8 bits/,
     );
     expect(failure(() => flags('--report_to wandb')).code).toBe('ARGS_NOT_SUPPORTED');
     expect(failure(() => flags('--batch_size 4')).message).toMatch(/per_device_train_batch_size/);

@@ -23,7 +23,8 @@ export type Optim =
   | 'sgd'
   | 'adagrad'
   | 'rmsprop'
-  | 'lion_32bit';
+  | 'lion_32bit'
+  | 'adamw_8bit';
 export type IntervalStrategy = 'no' | 'steps' | 'epoch';
 
 export interface ModelArgs {

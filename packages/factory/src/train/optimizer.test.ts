@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { type TinyOptions, tinyConfig, tinyDecoder, tinyRows } from '#factory/model/fixtures/tiny-decoder.ts';
 import { makeParameter } from '#factory/model/parameter.ts';
 import { PLAIN_OPTIMIZER } from './fixtures/optimizer-args.ts';
-import { makeOptimizer, type OptimizerArgs } from './optimizer.ts';
+import { makeOptimizer, type OptimizerArgs, optimizerBytes } from './optimizer.ts';
 import { trainStep } from './train-step.ts';
 
 const backend = await openBackend('cpu', { threads: 1 });
@@ -99,6 +99,20 @@ test('LoRA+ has the groups of LLaMA-Factory', async () => {
   // Half of the peak, as a schedule would have it.
   await optimizer.step({ learningRate: 2 ** -7, step: 1, gradScale: 1 });
   expect(parameters.map(({ value }) => 1 - value[0])).toEqual([2 ** -7, 2 ** -4, 2 ** -4, 2 ** -11]);
+});
+
+test('AdamW in 8 bits keeps small parameters and embeddings in 32', async () => {
+  const parameters = [
+    makeParameter('q_proj.lora_A.weight', [8, 511], new Float32Array(4088)),
+    makeParameter('q_proj.lora_B.weight', [9, 512], new Float32Array(4608)),
+    makeParameter('model.embed_tokens.weight', [9, 512], new Float32Array(4608)),
+  ];
+  const model = { parameters, backend, config: tinyConfig() };
+  const args = { ...PLAIN_OPTIMIZER, optim: 'adamw_8bit' } as const;
+  const { states } = makeOptimizer(model, args);
+  const bytes = states.map((state) => Object.values(state).reduce((n, { data }) => n + data.byteLength, 0));
+  expect(bytes).toEqual([8 * 4088, 2 * 4608 + 2 * 4 * 18, 8 * 4608]);
+  expect(optimizerBytes(model, args)).toBe(bytes.reduce((a, b) => a + b));
 });
 
 test('BAdam trains one layer at a time, and never what is outside the layers', async () => {

@@ -5,12 +5,14 @@ import {
   adafactorRule,
   adagradRule,
   adamMiniRule,
+  adamw8BitRule,
   adamwRule,
   apolloRule,
   badamRule,
   classicAdamwRule,
   galoreRule,
   lionRule,
+  MIN_8BIT_SIZE,
   matrixProduct,
   muonRule,
   Optimizer,
@@ -111,9 +113,12 @@ function planOf(model: TrainedModel, args: OptimizerArgs): Plan {
   if (args.use_adam_mini) return plain((parameter) => adamMini(parameter, model, args));
   if (args.use_muon) return muon(model, args);
   const rule = ruleOf(args);
+  const wide = adamwRule(momentsOf(args));
+  const ruleFor = (parameter: Parameter) =>
+    args.optim === 'adamw_8bit' && keepsFullState(parameter) ? wide : rule;
   const ratio = args.loraplus_lr_ratio;
-  if (ratio === null) return plain(() => rule);
-  return (parameter) => ({ rule, ...loraPlus(parameter, args, ratio) });
+  if (ratio === null) return plain(ruleFor);
+  return (parameter) => ({ rule: ruleFor(parameter), ...loraPlus(parameter, args, ratio) });
 }
 
 const momentsOf = (args: OptimizerArgs) => ({
@@ -121,6 +126,10 @@ const momentsOf = (args: OptimizerArgs) => ({
   beta2: args.adam_beta2,
   eps: args.adam_epsilon,
 });
+
+/** By the rules of bitsandbytes and of Hugging Face's Trainer: small parameters and embeddings. */
+const keepsFullState = ({ name, shape }: Parameter) =>
+  shape.reduce((n, d) => n * d, 1) < MIN_8BIT_SIZE || name.includes('embed_tokens');
 
 /** The rule of `optim`. */
 function ruleOf(args: OptimizerArgs): UpdateRule {
@@ -148,6 +157,7 @@ function ruleOf(args: OptimizerArgs): UpdateRule {
         centered: flag('centered'),
       }),
     lion_32bit: () => lionRule(momentsOf(args)),
+    adamw_8bit: () => adamw8BitRule(momentsOf(args)),
   };
   return rules[args.optim]();
 }

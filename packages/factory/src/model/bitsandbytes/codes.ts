@@ -1,5 +1,5 @@
-// In: nothing. Out: the code books of bitsandbytes: which number a 4-bit or 8-bit code stands for. Its names and values,
-// to the last bit (`get_4bit_type` and `create_dynamic_map` of bitsandbytes.functional).
+// In: nothing. Out: the code books of bitsandbytes: which number a 4-bit code stands for. Its names and values,
+// to the last bit (`get_4bit_type` of bitsandbytes.functional).
 
 export type FourBitKind = 'nf4' | 'fp4';
 
@@ -23,27 +23,3 @@ export const FOUR_BIT_ORDER: Readonly<Record<FourBitKind, readonly number[]>> = 
   nf4: Array.from({ length: 16 }, (_, i) => i),
   fp4: [11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3],
 };
-
-/** The signed dynamic 8-bit map, rising: a decimal exponent of -6 to 0, and a fraction that is finer the larger it is. */
-export function dynamicMap(): Float32Array {
-  const { fround } = Math;
-  const values = [0, 1];
-  for (let i = 0; i < 7; i++) {
-    const edges = linspace(fround(0.1), 1, 2 ** i + 1);
-    const decade = fround(10 ** (i - 6));
-    for (let k = 0; k < 2 ** i; k++) {
-      const value = fround(decade * fround(fround(edges[k] + edges[k + 1]) / 2));
-      values.push(value, -value);
-    }
-  }
-  return Float32Array.from(values).sort();
-}
-
-/** In float32, from both ends, and with fused multiplication and addition, as PyTorch does. */
-function linspace(start: number, end: number, count: number): Float32Array {
-  const { fround } = Math;
-  const step = fround(fround(end - start) / (count - 1));
-  return Float32Array.from({ length: count }, (_, i) =>
-    i < count >> 1 ? start + step * i : end - step * (count - 1 - i),
-  );
-}

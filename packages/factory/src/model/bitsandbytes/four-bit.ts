@@ -1,7 +1,8 @@
 // In: a matrix in float32, or what bitsandbytes made of one. Out: the same in 4 bits per value, and back. Layout: values
 // row-major in blocks of 64, two to a byte, the first in the high bits; one scale (absmax) per block, which double
 // quantisation keeps in 8 bits after taking off the mean. Dettmers et al. 2023, sections 3 and 4.
-import { dynamicMap, FOUR_BIT_CODES, FOUR_BIT_ORDER, type FourBitKind } from './codes.ts';
+import { dynamicMap } from '@tunesmith/engine';
+import { FOUR_BIT_CODES, FOUR_BIT_ORDER, type FourBitKind } from './codes.ts';
 
 const BLOCK = 64;
 const NESTED_BLOCK = 256;
@@ -115,7 +116,7 @@ function makeGrid(kind: FourBitKind): Grid {
 
 function nestScales(absmax: Float32Array): NestedScales {
   const { fround } = Math;
-  const code = dynamicMap();
+  const code = dynamicMap(true);
   // In double precision, rounded once. PyTorch sums in float32 in an order of the machine's own, so its last bit may differ.
   const offset = fround(absmax.reduce((sum, v) => sum + v, 0) / absmax.length);
   const codes = new Uint8Array(absmax.length);
