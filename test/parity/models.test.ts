@@ -164,7 +164,7 @@ describe.each(modelNames())('%s', (name) => {
     const { prompt, full, lora } = reference.greedy;
     const base = await decoderOf(backend, dir);
     const [plain] = await generateTokens(base, [prompt], greedy(12));
-    expect(plain).toEqual({ ids: full.cached, finish: 'length' });
+    expect(plain).toEqual({ ids: full.cached, finish: 'length', stopId: null });
     const adapted = await decoderOf(backend, dir, { adapter });
     const [tuned] = await generateTokens(adapted, [prompt], greedy(12));
     expect(tuned.ids).toEqual(lora.cached);
