@@ -108,17 +108,17 @@ function extraOf(columns: Columns, used: ReadonlySet<string | null>): Record<str
   return extra;
 }
 
-/** Values are replaced, then columns are derived, in the order of the recipe. */
+/** Columns are derived, then values replaced, in the order of the recipe. */
 function prepareColumns(columns: Columns, { derive, values }: RecipeInput): Columns {
   let prepared = columns;
+  for (const [column, template] of Object.entries(derive)) {
+    const text = template.replace(/\{([^{}]+)\}/g, (_, name: string) => String(prepared[name] ?? ''));
+    prepared = { ...prepared, [column]: text };
+  }
   for (const [column, table] of Object.entries(values)) {
     const value = prepared[column];
     if (typeof value === 'string' && Object.hasOwn(table, value))
       prepared = { ...prepared, [column]: table[value] };
-  }
-  for (const [column, template] of Object.entries(derive)) {
-    const text = template.replace(/\{([^{}]+)\}/g, (_, name: string) => String(prepared[name] ?? ''));
-    prepared = { ...prepared, [column]: text };
   }
   return prepared;
 }

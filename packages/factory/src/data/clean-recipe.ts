@@ -23,7 +23,7 @@ export interface RecipeInput {
   columns: Record<string, string> | null;
   /** New columns from a text with {column} places, made before anything else looks at the row. */
   derive: Record<string, string>;
-  /** Column → value → the value that takes its place. */
+  /** Column, derived ones too → value → the value that takes its place. */
   values: Record<string, Record<string, string>>;
 }
 

@@ -1,7 +1,7 @@
 // In: files, folders and globs as a person named them. Out: the data files in order, each with its hash, size and format, and
 // an estimate of their rows. The same files give the same plan, whatever the order in which they were named.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash, hash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
 import { glob, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
@@ -20,13 +20,19 @@ export interface InputPlan {
   rows: number | null;
 }
 
-export async function describeInputs(inputs: readonly string[], input: RecipeInput): Promise<InputPlan> {
+export async function describeInputs(
+  inputs: readonly string[],
+  input: RecipeInput,
+  signal?: AbortSignal,
+): Promise<InputPlan> {
   const sources = await expandInputs(inputs, input.read_as);
   const plan: InputPlan = { files: [], sources, formats: [], rows: 0 };
   const seen = new Map<string, number>();
   const shared: { mail: FileFormat | null } = { mail: null };
   for (const source of sources) {
-    const { sha256, bytes, lines } = await hashFile(source.path);
+    if (signal?.aborted) return plan;
+    const { sha256, bytes, lines } =
+      source.kind === 'mail' ? hashSmall(source.path) : await hashFile(source.path);
     // The same bytes under two names are two files, so that no two rows have one id.
     const copies = seen.get(sha256) ?? 0;
     seen.set(sha256, copies + 1);
@@ -94,14 +100,20 @@ async function matches(pattern: string): Promise<string[]> {
   });
 }
 
+/** Thousands of small files: one synchronous read each is several times faster than as many streams. */
+function hashSmall(path: string): { sha256: string; bytes: number; lines: number } {
+  const bytes = readFileSync(path);
+  return { sha256: hash('sha256', bytes, 'hex'), bytes: bytes.length, lines: 1 };
+}
+
 async function hashFile(path: string): Promise<{ sha256: string; bytes: number; lines: number }> {
-  const hash = createHash('sha256');
+  const sum = createHash('sha256');
   let bytes = 0;
   let lines = 0;
   for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
-    hash.update(piece);
+    sum.update(piece);
     bytes += piece.length;
     for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, at + 1)) lines++;
   }
-  return { sha256: hash.digest('hex'), bytes, lines };
+  return { sha256: sum.digest('hex'), bytes, lines };
 }

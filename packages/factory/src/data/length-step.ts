@@ -6,19 +6,27 @@ import type { RowStep } from './clean-step.ts';
 export const lengthStep: RowStep = {
   kind: 'row',
   name: 'length',
-  version: 1,
+  version: 2,
   title: { en: 'Length', zh: '长度' },
   options: {
-    min_letters: {
+    min_prompt_letters: {
       type: 'integer',
       default: 1,
       role: 'decide',
       optional: true,
       min: 0,
       text: {
-        en: 'fewest letters or digits of prompt and answer each',
-        zh: '提示与回答各自最少的字母或数字个数',
+        en: 'fewest letters, digits and symbols of the user turns',
+        zh: '用户各轮最少的字母、数字与符号个数',
       },
+    },
+    min_answer_signs: {
+      type: 'integer',
+      default: 1,
+      role: 'decide',
+      optional: true,
+      min: 0,
+      text: { en: 'fewest visible signs of the answer', zh: '回答最少的可见字符数' },
     },
     max_chars: {
       type: 'integer',
@@ -30,20 +38,23 @@ export const lengthStep: RowStep = {
     },
   },
   scores: {
-    prompt_letters: { en: 'letters and digits of the user turns', zh: '用户各轮的字母与数字个数' },
-    answer_letters: { en: 'letters, digits and signs of the answer', zh: '回答的字母、数字与符号个数' },
+    prompt_letters: {
+      en: 'letters, digits and symbols of the user turns',
+      zh: '用户各轮的字母、数字与符号个数',
+    },
+    answer_signs: { en: 'visible signs of the answer', zh: '回答的可见字符数' },
     chars: { en: 'characters of the whole row', zh: '整行字符数' },
   },
   reasons: {
     no_prompt_words: {
       verdict: 'drop',
-      rule: { score: 'prompt_letters', when: 'below', option: 'min_letters' },
-      text: { en: 'the prompt has no words', zh: '提示中没有文字' },
+      rule: { score: 'prompt_letters', when: 'below', option: 'min_prompt_letters' },
+      text: { en: 'the prompt has too few words', zh: '提示中的文字过少' },
     },
     no_answer_words: {
       verdict: 'drop',
-      rule: { score: 'answer_letters', when: 'below', option: 'min_letters' },
-      text: { en: 'the answer is blank', zh: '回答为空' },
+      rule: { score: 'answer_signs', when: 'below', option: 'min_answer_signs' },
+      text: { en: 'the answer is blank or too short', zh: '回答为空或过短' },
     },
     too_long: {
       verdict: 'drop',
@@ -54,7 +65,7 @@ export const lengthStep: RowStep = {
   create: () => (row, found) => {
     found.score('prompt_letters', countWords(row.prompt, /[\p{L}\p{N}\p{S}]/gu));
     // An answer may be one sign, such as "+" or an emoji; a blank one teaches silence.
-    found.score('answer_letters', answerSigns(row));
+    found.score('answer_signs', answerSigns(row));
     found.score('chars', rowChars(row));
     return row;
   },

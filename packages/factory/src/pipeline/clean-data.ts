@@ -13,7 +13,7 @@ import type { CleanDeps } from './clean-deps.ts';
 import { passesOf } from './clean-passes.ts';
 import type { ExportWish } from './export-run.ts';
 import { type FinishedRun, finishRun } from './open-run.ts';
-import { readRowPass, repeatRowPass } from './row-pass.ts';
+import { readRowPass, repeatRowPass, stopped } from './row-pass.ts';
 import { runSetStep } from './set-pass.ts';
 
 export async function cleanData(
@@ -23,7 +23,8 @@ export async function cleanData(
   wish: ExportWish,
   deps: CleanDeps,
 ): Promise<FinishedRun> {
-  const plan = await describeInputs(inputs, recipe.input);
+  const plan = await describeInputs(inputs, recipe.input, deps.signal);
+  if (deps.signal.aborted) throw stopped();
   mkdirSync(outputDir, { recursive: true });
   const lock = acquireRunLock(outputDir, deps.now);
   try {

@@ -2,15 +2,17 @@
 // It uses the same pipeline and the same files as `tunesmith train`; nothing here is a short cut for the demo.
 import { join, relative } from 'node:path';
 import { parseTrainArgs } from '#factory/arguments/parse.ts';
+import { FactoryError } from '#factory/errors.ts';
 import { classificationReport } from '#factory/eval/classification-report.ts';
 import { openGenerator, openScorer, runTraining } from '#factory/pipeline.ts';
 import type { ClassificationReport } from '#factory/records/scorecard.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { type CleanedTask, type CleanMailsDeps, cleanMails } from './clean-mails.ts';
 import { type QuickstartOptions, quickstartOptions } from './quickstart-options.ts';
 import { nextCommands, resultText, type Sample } from './result-text.ts';
-import { buildSpamTask, readSpamMails, SPAM_LABELS, type SpamRow, type SpamTask } from './spam-task.ts';
+import { SPAM_LABELS, type SpamRow, type SpamTask } from './spam-task.ts';
 import { TRAIN_DATASET, writeTaskFiles } from './task-files.ts';
 
 export interface QuickstartDeps {
@@ -33,6 +35,7 @@ export interface QuickstartResult {
   after: ClassificationReport;
   samples: Sample[];
   data: SpamTask['report'];
+  cleaning: CleanedTask['cleaning'];
   adapter: string;
   lossPlot: string;
   seconds: { total: number; training: number };
@@ -51,8 +54,9 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
     if (!options.json) deps.err(`${text}\n`);
   };
 
-  say(`1/4  preparing real e-mails (spam or ham)`);
-  const task = await prepareData(options);
+  say(`1/4  cleaning 6,000 raw e-mails (spam or ham)`);
+  const task = await prepareData(options, { ...deps, say });
+  if (task === null) return 130;
   const parsed = parseTrainArgs(trainingWords(options), deps);
   say(
     `     ${task.train.length} to learn from, ${task.test.length} held out; texts in both parts: exact ${task.report.acrossSplit.exact}, near ${task.report.acrossSplit.near}`,
@@ -89,6 +93,7 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
       after: answersAfter[i]!,
     })),
     data: task.report,
+    cleaning: task.cleaning,
     adapter: args.output_dir,
     lossPlot: join(args.output_dir, 'training_loss.png'),
     seconds: { total: seconds(started), training: trainingSeconds },
@@ -99,8 +104,19 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
   return 0;
 }
 
-async function prepareData(options: QuickstartOptions): Promise<SpamTask> {
-  const whole = buildSpamTask(readSpamMails());
+/** Null when stopped. */
+async function prepareData(options: QuickstartOptions, deps: CleanMailsDeps): Promise<CleanedTask | null> {
+  let whole: CleanedTask;
+  try {
+    whole = await cleanMails(join(options.outputDir, 'cleaned'), deps);
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'DATA_INTERRUPTED') return null;
+    throw error;
+  }
+  const { counts, report } = whole.cleaning;
+  deps.say(
+    `     ${counts.read} mails read, ${counts.edited} edited, ${counts.dropped} dropped (${whole.report.duplicates} duplicates, ${whole.report.contradictory} with both labels, ${whole.report.empty} empty); every one is in ${report}`,
+  );
   const task = {
     ...whole,
     train: balanced(whole.train, options.trainRows),

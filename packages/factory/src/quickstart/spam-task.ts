@@ -113,6 +113,34 @@ export function buildSpamTask(mails: readonly RawMail[], size: SpamTaskSize = SP
   return { train: byHash(train, 'train'), test: byHash(test, 'test'), report };
 }
 
+/** The same number of both labels in each part, shuffled; `rest` is in the order in which it is taken. */
+export function spamTaskOf(
+  rest: readonly SpamRow[],
+  held: readonly SpamRow[],
+  report: Pick<SpamTaskReport, 'mails' | 'empty' | 'duplicates' | 'contradictory'>,
+  size: SpamTaskSize = SPAM_TASK_SIZE,
+): SpamTask {
+  const even = (rows: readonly SpamRow[], count: number) => {
+    const smallest = Math.min(
+      ...SPAM_LABELS.map((label) => rows.filter((row) => row.output === label).length),
+    );
+    const each = Math.min(Math.floor(count / 2), smallest);
+    return SPAM_LABELS.flatMap((label) => rows.filter((row) => row.output === label).slice(0, each));
+  };
+  const train = even(rest, size.trainRows);
+  const test = even(held, size.testRows);
+  return {
+    train: byHash(train, 'train'),
+    test: byHash(test, 'test'),
+    report: {
+      ...report,
+      train: countLabels(train),
+      test: countLabels(test),
+      acrossSplit: measureAcross(train, test),
+    },
+  };
+}
+
 /** Subject and body as the model sees them. */
 export function mailPrompt(raw: Uint8Array, maxPieces: number): string {
   const { subject, body } = mailText(raw);

@@ -5,7 +5,6 @@ import type { CommandContext } from '../command.ts';
 import { stopOnSignals } from '../interrupt.ts';
 import { cleanProgress } from './clean-progress.ts';
 import { exportWish } from './export.ts';
-import { readRecipe } from './read-recipe.ts';
 import { readDataWords } from './read-words.ts';
 import { resultText } from './result-text.ts';
 
@@ -20,6 +19,7 @@ export async function clean(context: CommandContext): Promise<number> {
       remedy: 'Write "tunesmith data clean rows.jsonl --output_dir cleaned".',
     });
   }
+  const { readRecipe } = await import('#factory/pipeline/read-recipe.ts');
   const recipe = readRecipe(options.recipe as string);
   const { cleanData } = await import('#factory/pipeline/clean-data.ts');
   const progress = cleanProgress({ json, terminal, now: () => performance.now() });

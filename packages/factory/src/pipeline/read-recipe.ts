@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { type Recipe, resolveRecipe } from '#factory/data/clean-recipe.ts';
 import { FactoryError } from '#factory/errors.ts';
 
-const SHIPPED = fileURLToPath(new URL('../../../../../recipes/data', import.meta.url));
+const SHIPPED = fileURLToPath(new URL('../../../../recipes/data', import.meta.url));
 
 export function readRecipe(name: string): Recipe {
   const shipped = join(SHIPPED, `${name}.yaml`);
