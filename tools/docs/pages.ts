@@ -4,6 +4,7 @@ import { ENGINE_ERROR_CODES } from '../../packages/engine/src/error-codes.ts';
 import { type ArgKey, describeType } from '../../packages/factory/src/arguments/key.ts';
 import { currentName, OLD_NAMES } from '../../packages/factory/src/arguments/rename.ts';
 import { ARG_TABLE, GROUP_TITLES } from '../../packages/factory/src/arguments/table.ts';
+import { CLEAN_STEPS } from '../../packages/factory/src/data/clean-steps.ts';
 import { ERROR_CODES, type FactoryErrorCode } from '../../packages/factory/src/error-codes.ts';
 import { type MetricDefinition, optionKeys } from '../../packages/factory/src/eval/metrics/definition.ts';
 import { METRICS } from '../../packages/factory/src/eval/metrics/registry.ts';
@@ -15,6 +16,7 @@ const NOTICE = '<!-- Written by tools/docs/generate.ts from the code; edit the c
 /** Path from the repository root → content. */
 export function referencePages(): Record<string, string> {
   return {
+    'docs/reference/clean-steps.md': cleanStepsPage(),
     'docs/reference/errors.md': errorsPage(),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/train-arguments.md': argumentsPage(),
@@ -34,6 +36,55 @@ const ERROR_GROUPS: Record<string, string> = {
   STORE: 'Files of a run',
   ENV: 'Environment',
 };
+
+function cleanStepsPage(): string {
+  const both = ({ en, zh }: { en: string; zh: string }) => `${en}<br>${zh}`;
+  const sections = CLEAN_STEPS.flatMap(({ name, kind, title, options, scores, labels, reasons }) => [
+    `## \`${name}\`: ${title.en} · ${title.zh}`,
+    '',
+    kind === 'row' ? 'Looks at one row at a time.' : 'Looks at all rows together.',
+    '',
+    ...(Object.keys(options).length === 0
+      ? []
+      : [
+          ...table(
+            ['option', 'default', 'moved by', 'meaning · 含义'],
+            Object.entries(options).map(([option, spec]) => [
+              `\`${option}\``,
+              `\`${JSON.stringify(spec.default)}\``,
+              spec.role === 'decide' ? '`data decide --set`' : 'another run',
+              both(spec.text),
+            ]),
+          ),
+          '',
+        ]),
+    ...table(
+      ['reason', 'verdict', 'rule', 'meaning · 含义'],
+      Object.entries(reasons).map(([reason, { verdict, rule, text }]) => [
+        `\`${reason}\``,
+        verdict === 'keep' ? 'flag' : verdict,
+        rule === undefined ? '' : `\`${rule.score}\` ${rule.when} \`${rule.option}\``,
+        both(text),
+      ]),
+    ),
+    '',
+    ...[...Object.entries(scores), ...Object.entries(labels ?? {})].map(
+      ([score, text]) => `- \`${score}\`: ${text.en} · ${text.zh}`,
+    ),
+    ...(Object.keys(scores).length + Object.keys(labels ?? {}).length > 0 ? [''] : []),
+  ]);
+  return [
+    NOTICE,
+    '',
+    '# Steps of data cleaning',
+    '',
+    'What a recipe may name under `steps` ([guide](../guides/clean-data.md)). Every row that a step drops, merges or edits has one',
+    'of these reasons in the ledger; `flag` marks a row for people and drops nothing. A threshold may be null, which switches its',
+    'rule off.',
+    '',
+    ...sections,
+  ].join('\n');
+}
 
 function metricsPage(): string {
   const bound = (value: number): string => (Number.isFinite(value) ? `${value}` : value < 0 ? '−∞' : '∞');
