@@ -6,7 +6,14 @@ import { listNames } from './suggest-name.ts';
 
 export interface DatasetNote {
   dataset: string;
-  kind: 'duplicates' | 'overlap' | 'placeholders' | 'format' | 'answers_unused' | 'system_unchanged';
+  kind:
+    | 'duplicates'
+    | 'overlap'
+    | 'placeholders'
+    | 'format'
+    | 'answers_unused'
+    | 'system_unchanged'
+    | 'encoding';
   /** Rows concerned. */
   count: number;
   text: string;

@@ -11,6 +11,7 @@ import { detectFormat } from './detect-format.ts';
 import { type DataFile, findFiles } from './find-files.ts';
 import type { Columns } from './raw-row.ts';
 import { readRows } from './read-rows.ts';
+import { encodingOf } from './text-stream.ts';
 
 /** Rows looked at to find out the format of a plain file. */
 const DETECTION_ROWS = 100;
@@ -64,7 +65,20 @@ export async function loadDataset(
     duplicate: countDuplicates([...distinct]),
   };
   const issues = [...new Set(taken)].flatMap((row) => row.issues);
-  return { examples, issues, totals, notes: notesOf(entry, stage, isPlain, totals, [...distinct]) };
+  const notes = notesOf(entry, stage, isPlain, totals, [...distinct]);
+  return { examples, issues, totals, notes: [...notes, ...(await noteEncodings(source.name, files))] };
+}
+
+/** Encodings other than UTF-8 are found, not declared, so they are said. */
+async function noteEncodings(dataset: string, files: readonly DataFile[]): Promise<DatasetNote[]> {
+  const notes: DatasetNote[] = [];
+  for (const { path, kind } of files) {
+    if (kind !== 'json' && kind !== 'csv' && kind !== 'text') continue;
+    const encoding = await encodingOf(path);
+    if (encoding === 'ascii' || encoding === 'utf-8') continue;
+    notes.push({ dataset, kind: 'encoding', count: 1, text: `${path} was read as ${encoding}` });
+  }
+  return notes;
 }
 
 async function convertFiles(

@@ -176,6 +176,24 @@ describe('cleanData', () => {
     expect(none.counts).toEqual(moved.counts);
   });
 
+  it('shows rows in one page that hostile text cannot leave', async () => {
+    const hostile = '</script><script>alert(1)</script><!-- ';
+    const rows = [
+      { instruction: hostile, output: 'a' },
+      { instruction: hostile, output: 'a' },
+      { instruction: 'q', output: '\u200b' },
+    ];
+    const { outputDir } = await clean(inputFile(lines(rows)), { recipe: recipeOf('length', 'duplicates') });
+    const page = readFileSync(join(outputDir, 'report.html'), 'utf8');
+    expect(page.match(/<script/g)).toHaveLength(2);
+    const [, json] = /id="report">(.*?)<\/script>/s.exec(page)!;
+    expect(JSON.parse(json!)).toMatchObject({
+      counts: { read: 3, kept: 1, dropped: 2 },
+      clusters: [{ size: 2, members: [{ line: 2 }] }],
+      dropped: [{}, {}],
+    });
+  });
+
   it('refuses another recipe in the folder of a run, unknown rows and options that need new scores', async () => {
     const input = inputFile(lines([{ instruction: 'q', output: 'a' }]));
     const { outputDir } = await clean(input, { recipe: recipeOf('length', 'duplicates') });
