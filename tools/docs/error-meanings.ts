@@ -220,6 +220,15 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'There is no metric of that name.',
     'Use a name that the message or the page of metrics lists.',
   ],
+  EXPORT_UNSUPPORTED: ['What was asked for cannot be exported like this.', 'See the message for what can.'],
+  EXPORT_BAD_MANIFEST: [
+    'A folder has no readable tunesmith_export.json.',
+    'Name a folder that `tunesmith export` wrote.',
+  ],
+  EXPORT_DIFFERS: [
+    'The exported model answers otherwise than the one before.',
+    'Report it; nothing was kept.',
+  ],
   STORE_CHECKPOINT_DAMAGED: ['A file of a checkpoint is not as it was written.', 'Use another checkpoint.'],
   STORE_NO_CHECKPOINT: [
     'There is no checkpoint to go on from.',

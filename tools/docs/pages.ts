@@ -33,6 +33,7 @@ const ERROR_GROUPS: Record<string, string> = {
   PLAN: 'Planning',
   TRAIN: 'Training',
   EVAL: 'Evaluation',
+  EXPORT: 'Export',
   STORE: 'Files of a run',
   ENV: 'Environment',
 };

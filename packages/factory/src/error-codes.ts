@@ -93,6 +93,9 @@ export const ERROR_CODES = {
   EVAL_BAD_LABELS: user,
   EVAL_RULES_MISMATCH: user,
   // store
+  EXPORT_UNSUPPORTED: user,
+  EXPORT_BAD_MANIFEST: user,
+  EXPORT_DIFFERS: gate,
   STORE_CHECKPOINT_DAMAGED: environment,
   STORE_NO_CHECKPOINT: user,
   STORE_DISK_FULL: environment,

@@ -19,6 +19,8 @@ export const COMMANDS = {
   plan: 'what fits, before anything starts: tunesmith plan --model_name_or_path Qwen2.5-7B --memory 12GB',
   data: 'clean rows and explain every one: tunesmith data clean rows.jsonl --output_dir cleaned',
   eval: 'measure a model on held-out rows, every number with its interval; eval compare, verdict, judge: ship or not',
+  export:
+    'fold adapters into their base, checked: tunesmith export --adapter_name_or_path A --export_dir merged',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
   setup: 'tunesmith setup cuda: fetch the CUDA libraries of ONNX Runtime, and say what else they need',

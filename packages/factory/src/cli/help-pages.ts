@@ -9,6 +9,7 @@ import { EVAL_ACTIONS } from './eval/actions.ts';
 import { evalActionsPage } from './eval/help-page.ts';
 import { EVAL_KEYS } from './eval-keys.ts';
 import { EXPAND_KEYS } from './expand-keys.ts';
+import { EXPORT_KEYS } from './export-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
 import { PLAN_KEYS } from './plan-keys.ts';
 
@@ -130,6 +131,38 @@ export function expandPage(): string {
 
 export function expandJson(): string {
   return `${JSON.stringify({ keys: expandKeys().map(asJson) })}\n`;
+}
+
+const EXPORT_SHARED = [
+  'model_name_or_path',
+  'adapter_name_or_path',
+  'cache_dir',
+  'model_revision',
+  'hf_hub_token',
+];
+
+const exportKeys = () => [...EXPORT_KEYS, ...namedKeys(EXPORT_SHARED)];
+
+export function exportPage(): string {
+  return [
+    'tunesmith export: a model folder that any tool can load',
+    '',
+    '  tunesmith export --model_name_or_path M --adapter_name_or_path A --export_dir merged [--export_dtype bfloat16]',
+    '  tunesmith export verify merged',
+    '',
+    'Adapters (LoRA, rsLoRA, DoRA, PiSSA, whole modules) are folded into the weights one tensor at a time. The folder',
+    'appears when it is complete, with the tokenizer, tunesmith_export.json (sums of all files, parents, licence) and',
+    'export_parity.json (answers of the model before and after). verify compares the files with their sums; status 1',
+    'if one differs.',
+    '',
+    'Keys:',
+    ...exportKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function exportJson(): string {
+  return `${JSON.stringify({ keys: exportKeys().map(asJson) })}\n`;
 }
 
 const PLAN_SHARED = [

@@ -115,7 +115,7 @@ describe('pages', () => {
     expect(out).toMatch(/^ {2}lora_rank +int +8 +rank of the LoRA matrices$/m);
     expect(out).toMatch(/^ {2}use_swanlab +bool +false .*\[refused: SwanLab is not supported yet; .*\]$/m);
     expect(out).toMatch(/^ {2}ddp_timeout .*\[no effect\]$/m);
-    expect(out).toMatch(/^ {2}stage +enum +sft .*\(pt, sft, rm, dpo, kto, orpo\)$/m);
+    expect(out).toMatch(/^ {2}stage +enum +sft .*\(pt, sft, rm, ppo, dpo, kto, grpo, orpo\)$/m);
   });
 
   it('gives the same as JSON', () => {
@@ -203,7 +203,7 @@ describe('completion', () => {
       ).trim();
     expect(ask('tunesmith', 'tr')).toBe('train');
     expect(ask('tunesmith', 'train', '--lora_ra')).toBe('--lora_rank');
-    expect(ask('tunesmith', 'train', '--stage', '')).toBe('pt sft rm dpo kto orpo');
+    expect(ask('tunesmith', 'train', '--stage', '')).toBe('pt sft rm ppo dpo kto grpo orpo');
     expect(ask('tunesmith', 'generate', '--prompt_')).toBe('--prompt_file');
     expect(ask('tunesmith', 'completion', '')).toBe('bash zsh fish');
   });

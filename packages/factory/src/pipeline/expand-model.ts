@@ -1,7 +1,6 @@
 // In: a model folder or hub id and a number of blocks. Out: a folder with the model expanded by that many identity blocks,
 // whole or not there, after a forward pass has shown that it computes what the base computes.
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { openBackend } from '@tunesmith/engine';
 import { FactoryError, invariant } from '#factory/errors.ts';
 import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
@@ -12,8 +11,8 @@ import { packBatch } from '#factory/model/packed-batch.ts';
 import { writeShardedSafetensors } from '#factory/model/write-safetensors.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { isLeftover, syncFolder, temporaryName, writeAtomic } from '#factory/store/atomic-file.ts';
-import { diskError } from '#factory/store/disk-error.ts';
+import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { writeWholeFolder } from '#factory/store/whole-folder.ts';
 import { type BaseDeps, hubOptions } from './open-base.ts';
 import { companionFiles } from './write-outputs.ts';
 
@@ -39,7 +38,6 @@ export async function expandModel(
   deps: BaseDeps,
 ): Promise<ExpandResult> {
   const outputDir = resolve(args.output_dir);
-  await refuseFullFolder(outputDir);
   const base = await openModel(args.model_name_or_path, hubOptions(args, deps));
   if (codedBits(base.config)) {
     await base.weights.close();
@@ -50,7 +48,6 @@ export async function expandModel(
     });
   }
   for (const text of base.notes) deps.note(text);
-  const temporary = temporaryName(outputDir);
   try {
     const { config, weights, inserted } = expandBlocks(
       base.config,
@@ -58,18 +55,23 @@ export async function expandModel(
       numExpand,
       join(base.dir, 'config.json'),
     );
-    await clearLeftovers(outputDir);
-    const files = await writeShardedSafetensors(temporary, weights, { maxShardBytes });
-    const companions = await companionFiles(base, { ...args, finetuning_type: 'full' });
-    const text = `${JSON.stringify(config.raw, null, 2)}\n`;
-    for (const [name, content] of Object.entries({ ...companions, 'config.json': text }))
-      await writeAtomic(join(temporary, name), content);
-    const logitDifference = verify ? await compareLogits(base, temporary, args, deps) : null;
-    await install(temporary, outputDir);
-    return { outputDir, layers: config.layers, inserted, files: [...files, 'config.json'], logitDifference };
+    return await writeWholeFolder(outputDir, async (temporary) => {
+      const files = await writeShardedSafetensors(temporary, weights, { maxShardBytes });
+      const companions = await companionFiles(base, { ...args, finetuning_type: 'full' });
+      const text = `${JSON.stringify(config.raw, null, 2)}\n`;
+      for (const [name, content] of Object.entries({ ...companions, 'config.json': text }))
+        await writeAtomic(join(temporary, name), content);
+      const logitDifference = verify ? await compareLogits(base, temporary, args, deps) : null;
+      return {
+        outputDir,
+        layers: config.layers,
+        inserted,
+        files: [...files, 'config.json'],
+        logitDifference,
+      };
+    });
   } finally {
     await base.weights.close();
-    await rm(temporary, { recursive: true, force: true });
   }
 }
 
@@ -121,36 +123,5 @@ async function someLogits({ config, weights }: OpenModel, args: TrainArgs): Prom
     return await decoder.head.logits(await decoder.forward(batch), batch.targets.length);
   } finally {
     await backend.dispose();
-  }
-}
-
-async function refuseFullFolder(dir: string): Promise<void> {
-  const names = await readdir(dir).catch(() => []);
-  if (names.length > 0)
-    throw new FactoryError({
-      code: 'TRAIN_OUTPUT_EXISTS',
-      message: `output_dir ${dir} is not empty: it has ${names[0]}`,
-      remedy: 'Set output_dir to a folder that does not exist yet.',
-    });
-}
-
-/** What a killed run left beside the folder. */
-async function clearLeftovers(dir: string): Promise<void> {
-  const parent = dirname(dir);
-  const names = await readdir(parent).catch(() => []);
-  for (const name of names)
-    if (name.startsWith(`${basename(dir)}.tmp-`) && isLeftover(name))
-      await rm(join(parent, name), { recursive: true, force: true });
-}
-
-async function install(temporary: string, dir: string): Promise<void> {
-  try {
-    await mkdir(dirname(dir), { recursive: true });
-    await rmdir(dir).catch(() => undefined);
-    await syncFolder(temporary);
-    await rename(temporary, dir);
-    await syncFolder(dirname(dir));
-  } catch (error) {
-    throw diskError(error, 'put in place', dir);
   }
 }

@@ -195,12 +195,12 @@ export async function companionFiles(
   return files;
 }
 
-async function licenseOf(dir: string): Promise<string | null> {
+export async function licenseOf(dir: string): Promise<string | null> {
   const card = await readFile(join(dir, 'README.md'), 'utf8').catch(() => '');
   return /^license:\s*([\w.-]+)\s*$/m.exec(card)?.[1] ?? null;
 }
 
-async function ownVersion(): Promise<string> {
+export async function ownVersion(): Promise<string> {
   const file = new URL('../../package.json', import.meta.url);
   return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version;
 }

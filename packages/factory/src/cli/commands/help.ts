@@ -3,7 +3,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
 /** Commands with a page of their own. */
-const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'expand'];
+const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'expand'];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
@@ -30,6 +30,7 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
     const own = await import('../data/help-page.ts');
     return json ? own.dataJson() : own.dataPage();
   }
+  if (topic === 'export') return json ? pages.exportJson() : pages.exportPage();
   if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
   if (topic === 'eval') return json ? pages.evalJson() : pages.evalPage();
   return pages.keyPage(topic, json);

@@ -1,0 +1,76 @@
+// In: the words after `tunesmith export`. Out: a model folder, or what `export verify` found; facts on stdout.
+import { readFileSync } from 'node:fs';
+import { parseModelArgs } from '#factory/arguments/parse.ts';
+import { FactoryError } from '#factory/errors.ts';
+import type { CommandContext } from '../command.ts';
+import { EXPORT_KEYS } from '../export-keys.ts';
+
+const DTYPES = { auto: null, float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
+
+export async function exportCommand(context: CommandContext): Promise<number> {
+  if (context.words[0] === 'verify') return verify(context);
+  const { words, json, terminal, env } = context;
+  const deps = { readFile: (path: string) => readFileSync(path, 'utf8'), env };
+  const { args, notes, options } = parseModelArgs(words, EXPORT_KEYS, deps);
+  for (const { text } of notes) terminal.err(`note: ${text}\n`);
+  const wish = options as {
+    export_dir: string | null;
+    export_dtype: keyof typeof DTYPES;
+    export_size: number;
+    verify: boolean;
+  };
+  if (wish.export_dir === null)
+    throw new FactoryError({
+      code: 'ARGS_MISSING',
+      message: 'tunesmith export: export_dir is missing',
+      remedy: 'Add --export_dir, as in --export_dir merged.',
+    });
+  const { exportModel } = await import('#factory/pipeline/export-model.ts');
+  const result = await exportModel(
+    args,
+    {
+      exportDir: wish.export_dir,
+      dtype: DTYPES[wish.export_dtype],
+      maxShardBytes: wish.export_size * 1e9,
+      verify: wish.verify,
+    },
+    { env, note: (text) => terminal.err(`note: ${text}\n`) },
+  );
+  if (json) {
+    terminal.out(`${JSON.stringify(result)}\n`);
+    return 0;
+  }
+  const { exportDir, bytes, changedTensors, parity } = result;
+  terminal.out(
+    `${exportDir}: ${(bytes / 1e9).toFixed(2)} GB, ${changedTensors} tensors changed by adapters\n`,
+  );
+  if (parity)
+    terminal.out(
+      `before and after, on ${parity.positions} tokens: the likeliest token agrees in ${(100 * parity.topTokenAgreement).toFixed(1)} %, ` +
+        `mean KL ${parity.meanKl.toExponential(1)}, perplexity × ${parity.perplexityRatio.toFixed(4)}\n`,
+    );
+  terminal.out(`check it later: tunesmith export verify ${exportDir}\n`);
+  return 0;
+}
+
+async function verify({ words, json, terminal }: CommandContext): Promise<number> {
+  const [, dir, ...more] = words;
+  if (dir === undefined || more.length > 0)
+    throw new FactoryError({
+      code: 'CLI_USAGE',
+      message: `tunesmith export verify: expected one folder, found ${words.length - 1}`,
+      remedy: 'Write "tunesmith export verify DIR".',
+    });
+  const { verifyExport } = await import('#factory/store/export-manifest.ts');
+  const { manifest, problems } = await verifyExport(dir);
+  if (json)
+    terminal.out(`${JSON.stringify({ ok: problems.length === 0, problems, parents: manifest.parents })}\n`);
+  else if (problems.length === 0)
+    terminal.out(
+      `${dir}: ${Object.keys(manifest.files).length} files are as they were written\n${manifest.parents
+        .map(({ role, name, license }) => `  ${role} ${name}${license ? `, licence ${license}` : ''}\n`)
+        .join('')}`,
+    );
+  else terminal.out(problems.map((line) => `${dir}: ${line}\n`).join(''));
+  return problems.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,19 @@
+// In: nothing. Out: the keys that only `tunesmith export` takes.
+import { type ArgKey, bool, choice, float, optional, string } from '#factory/arguments/key.ts';
+
+function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
+  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
+}
+
+export const EXPORT_KEYS: readonly ArgKey[] = [
+  key('export_dir', optional(string), null, 'folder to write; it appears when it is complete (required)'),
+  key('to', choice('merged'), 'merged', 'merged: a Hugging Face folder with the adapters folded in'),
+  key(
+    'export_dtype',
+    choice('auto', 'float32', 'float16', 'bfloat16'),
+    'auto',
+    'type of the weights; auto keeps that of the base',
+  ),
+  key('export_size', float({ min: 0, exclusiveMin: true }), 5, 'largest weight file in GB'),
+  key('verify', bool, true, 'compare answers before and after, and write export_parity.json'),
+];

@@ -1,0 +1,90 @@
+// In: a base and adapters. Out: the base with the adapters folded in, as a source of weights in one type: read tensor by
+// tensor, so that memory is that of the largest. Nothing is written.
+import { matrixProduct, openBackend } from '@tunesmith/engine';
+import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
+import { FactoryError } from '#factory/errors.ts';
+import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16Checked } from '#factory/model/half.ts';
+import { untieHead } from '#factory/model/untie-head.ts';
+import type { LoraAdapter } from '#factory/records/adapter.ts';
+import type { ModelConfig, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
+import { baseEditor } from './open-adapters.ts';
+import type { Base } from './open-base.ts';
+
+export interface MergedModel {
+  config: ModelConfig;
+  weights: Pick<WeightSource, 'tensors' | 'read'>;
+  /** Tensors that an adapter changed. */
+  changed: ReadonlySet<string>;
+  close(): Promise<void>;
+}
+
+/** `dtype` null keeps that of every tensor; a changed one keeps its own too. */
+export async function mergeModel(
+  base: Pick<Base, 'config' | 'weights'>,
+  adapterDirs: readonly string[],
+  dtype: WeightTensor['dtype'] | null,
+): Promise<MergedModel> {
+  const expected = expectedTensors(base.config);
+  const embedding = expected.get('model.embed_tokens.weight') as number[];
+  const shapes = new Map([...expected, ['lm_head.weight', embedding]]);
+  const merged: LoraAdapter[] = [];
+  for (const dir of adapterDirs) {
+    const adapter = await readPeftAdapter(dir);
+    checkAdapterFits(adapter, shapes);
+    if (adapter.loftqIterations) throw notMergeable(dir);
+    merged.push(adapter);
+  }
+  const names = merged.flatMap(({ pairs, whole }) => [
+    ...pairs.map(({ module }) => `${module}.weight`),
+    ...(whole ?? []).map(({ name }) => name),
+  ]);
+  const { config, source } = untieHead(base, names);
+  const backend = await openBackend('cpu');
+  const edit = baseEditor(
+    { merged, continued: null, settings: null, lora: null, tensors: new Set() },
+    matrixProduct(backend),
+    new Map(),
+  );
+  const changed = new Set(names);
+  const tensors = new Map(
+    [...source.tensors].map(([name, entry]) => [name, { ...entry, dtype: dtype ?? entry.dtype }]),
+  );
+  const read = async (name: string): Promise<WeightTensor> => {
+    const tensor = await source.read(name);
+    const wanted = dtype ?? tensor.dtype;
+    if (!changed.has(name)) return inType(tensor, wanted);
+    const values = toFloat32(tensor);
+    await edit(name, values);
+    return inType({ name, shape: tensor.shape, dtype: 'F32', data: values }, wanted);
+  };
+  return { config, weights: { tensors, read }, changed, close: () => backend.dispose() };
+}
+
+function toFloat32({ dtype, data }: WeightTensor): Float32Array {
+  if (dtype === 'F32') return data as Float32Array;
+  return dtype === 'F16' ? f16ToF32(data as Uint16Array) : bf16ToF32(data as Uint16Array);
+}
+
+function inType(tensor: WeightTensor, dtype: WeightTensor['dtype']): WeightTensor {
+  if (tensor.dtype === dtype) return tensor;
+  const values = toFloat32(tensor);
+  if (dtype === 'F32') return { ...tensor, dtype, data: values };
+  if (dtype === 'BF16') return { ...tensor, dtype, data: f32ToBf16(values) };
+  const { data, overflowed } = f32ToF16Checked(values);
+  if (overflowed > 0)
+    throw new FactoryError({
+      code: 'EXPORT_UNSUPPORTED',
+      message: `tensor ${tensor.name}: ${overflowed} values are beyond float16, whose largest is 65504`,
+      remedy: 'Set export_dtype to bfloat16 or float32.',
+    });
+  return { ...tensor, dtype, data };
+}
+
+function notMergeable(dir: string): FactoryError {
+  return new FactoryError({
+    code: 'EXPORT_UNSUPPORTED',
+    message: `adapter ${dir}: LoftQ of more than one iteration belongs to the base in 4 bits, not to its full weights`,
+    remedy: 'Serve it on the 4-bit base, or train with loftq_iter 1, whose adapter can be merged.',
+  });
+}

@@ -1,0 +1,91 @@
+// In: a folder that was exported, and where it came from. Out: `tunesmith_export.json` with the SHA-256 sum of every file, its
+// parents and the settings; and later, whether the folder is still what was written.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { FactoryError } from '#factory/errors.ts';
+import { type WrittenFile, writeAtomic } from './atomic-file.ts';
+import { errnoOf } from './disk-error.ts';
+import { readJsonObject } from './read-json.ts';
+
+const EXPORT_MANIFEST = 'tunesmith_export.json';
+
+const files = z.record(z.string(), z.strictObject({ bytes: z.number(), sha256: z.string() }));
+const schema = z.strictObject({
+  format: z.literal(1),
+  kind: z.enum(['merged']),
+  tunesmith: z.string(),
+  /** The base first, then the adapters in the order that they were merged in. */
+  parents: z.array(
+    z.strictObject({
+      role: z.enum(['base', 'adapter']),
+      name: z.string(),
+      license: z.nullable(z.string()),
+      files,
+    }),
+  ),
+  settings: z.record(z.string(), z.unknown()),
+  files,
+});
+
+export type ExportManifest = z.infer<typeof schema>;
+
+/** Sums of the files directly in `dir` whose names `pick` takes, sorted by name. */
+export async function fileSums(
+  dir: string,
+  pick: (name: string) => boolean = () => true,
+): Promise<Record<string, WrittenFile>> {
+  const sums: Record<string, WrittenFile> = {};
+  for (const entry of (await readdir(dir, { withFileTypes: true })).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  ))
+    if (!entry.isDirectory() && pick(entry.name)) sums[entry.name] = await sumOf(join(dir, entry.name));
+  return sums;
+}
+
+/** Written last: it names every other file of the folder. */
+export async function writeExportManifest(
+  dir: string,
+  manifest: Omit<ExportManifest, 'format' | 'files'>,
+): Promise<ExportManifest> {
+  const whole: ExportManifest = { format: 1, ...manifest, files: await fileSums(dir) };
+  await writeAtomic(join(dir, EXPORT_MANIFEST), `${JSON.stringify(whole, null, 2)}\n`);
+  return whole;
+}
+
+/** What differs from the manifest, one line each; none where the folder is as it was written. */
+export async function verifyExport(dir: string): Promise<{ manifest: ExportManifest; problems: string[] }> {
+  const path = join(dir, EXPORT_MANIFEST);
+  const remedy = 'Name a folder that tunesmith export wrote, or export again.';
+  const read = await readJsonObject(path, { code: 'EXPORT_BAD_MANIFEST', remedy });
+  const parsed = schema.safeParse(read ?? {});
+  if (!parsed.success)
+    throw new FactoryError({
+      code: 'EXPORT_BAD_MANIFEST',
+      message: read
+        ? `${path}: ${parsed.error.issues[0].path.join('.')}: ${parsed.error.issues[0].message}`
+        : `${dir}: expected the file ${EXPORT_MANIFEST}, found none`,
+      remedy,
+    });
+  const problems: string[] = [];
+  for (const [name, expected] of Object.entries(parsed.data.files)) {
+    const found = await sumOf(join(dir, name)).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return null;
+    });
+    if (!found) problems.push(`${name} is missing`);
+    else if (found.bytes !== expected.bytes)
+      problems.push(`${name} has ${found.bytes} bytes where ${expected.bytes} were written`);
+    else if (found.sha256 !== expected.sha256) problems.push(`${name} differs from its SHA-256 sum`);
+  }
+  return { manifest: parsed.data, problems };
+}
+
+async function sumOf(path: string): Promise<WrittenFile> {
+  const { size } = await stat(path);
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
+  return { bytes: size, sha256: hash.digest('hex') };
+}
