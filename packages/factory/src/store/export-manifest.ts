@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '#factory/errors.ts';
 import { type WrittenFile, writeAtomic } from './atomic-file.ts';
-import { errnoOf } from './disk-error.ts';
+import { diskError, errnoOf } from './disk-error.ts';
 import { readJsonObject } from './read-json.ts';
 
 const EXPORT_MANIFEST = 'tunesmith_export.json';
@@ -72,7 +72,7 @@ export async function verifyExport(dir: string): Promise<{ manifest: ExportManif
   const problems: string[] = [];
   for (const [name, expected] of Object.entries(parsed.data.files)) {
     const found = await sumOf(join(dir, name)).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      if (errnoOf(error) !== 'ENOENT') throw diskError(error, 'read', join(dir, name));
       return null;
     });
     if (!found) problems.push(`${name} is missing`);
