@@ -22,10 +22,11 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
   const { values } = parseArgs({
     args: words,
     options: {
-      rounds: { type: 'string', default: '80' },
-      'sft-steps': { type: 'string', default: '120' },
+      rounds: { type: 'string', default: '40' },
+      'sft-steps': { type: 'string', default: '100' },
+      start: { type: 'string' },
       generations: { type: 'string', default: '8' },
-      'learning-rate': { type: 'string', default: '1e-3' },
+      'learning-rate': { type: 'string', default: '4e-3' },
       seed: { type: 'string', default: '42' },
     },
   });
@@ -43,21 +44,23 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       cutoff_len: 128,
       save_strategy: 'no',
     };
-    await train({
-      ...common,
-      model_name_or_path: BASE,
-      stage: 'sft',
-      output_dir: join(dir, 'sft'),
-      learning_rate: 2e-3,
-      per_device_train_batch_size: 8,
-      max_steps: values['sft-steps'],
-    });
+    const start = values.start ?? join(dir, 'sft');
+    if (values.start === undefined)
+      await train({
+        ...common,
+        model_name_or_path: BASE,
+        stage: 'sft',
+        output_dir: start,
+        learning_rate: 2e-3,
+        per_device_train_batch_size: 8,
+        max_steps: values['sft-steps'],
+      });
     const begun = performance.now();
     const history = await train({
       ...common,
       model_name_or_path: BASE,
       stage: 'grpo',
-      adapter_name_or_path: join(dir, 'sft'),
+      adapter_name_or_path: start,
       create_new_adapter: true,
       reward_functions: `${REWARDS}:valid,${REWARDS}:right`,
       output_dir: join(dir, 'grpo'),

@@ -29,7 +29,7 @@ export async function openRewards(
 ): Promise<OpenedRewards> {
   const { reward_functions: specs, reward_model: model } = args;
   const weightOf = (i: number) => args.reward_weights?.[i] ?? 1;
-  const common = { timeoutSeconds: args.reward_timeout, retries: args.reward_retries, signal: deps.signal };
+  const common = { timeoutSeconds: args.reward_timeout, retries: args.reward_retries };
   const sources: RewardSource[] = [];
   const importModule = (path: string): Promise<unknown> => {
     invariant(deps.importModule, 'reward functions need a way to load files');

@@ -10,7 +10,6 @@ export interface HttpRewardOptions {
   timeoutSeconds: number;
   /** Further tries after a failure that may pass: no connection, no reply in time, status 429 or 5xx. */
   retries: number;
-  signal: AbortSignal;
 }
 
 const FIRST_PAUSE_MS = 500;
@@ -33,8 +32,7 @@ export function httpReward(address: string, options: HttpRewardOptions): RewardS
         if (!('why' in reply)) return scoresOf(reply.json, requests, address);
         if (!reply.mayPass || attempt >= options.retries)
           return requests.map(() => ({ why: `${address}: ${reply.why}` }));
-        const { signal } = options;
-        await wait(FIRST_PAUSE_MS * 2 ** attempt, undefined, { signal }).catch(() => signal.throwIfAborted());
+        await wait(FIRST_PAUSE_MS * 2 ** attempt);
       }
     },
   };
@@ -43,13 +41,13 @@ export function httpReward(address: string, options: HttpRewardOptions): RewardS
 type Reply = { json: unknown } | { why: string; mayPass: boolean };
 
 async function ask(address: string, body: string, options: HttpRewardOptions): Promise<Reply> {
-  const { timeoutSeconds, signal } = options;
+  const { timeoutSeconds } = options;
   try {
     const response = await fetch(address, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]),
+      signal: AbortSignal.timeout(timeoutSeconds * 1000),
     });
     const text = await response.text();
     if (!response.ok) {
@@ -58,7 +56,6 @@ async function ask(address: string, body: string, options: HttpRewardOptions): P
     }
     return { json: parsed(text) };
   } catch (error) {
-    signal.throwIfAborted();
     if ((error as Error).name === 'TimeoutError')
       return { why: `no reply in ${timeoutSeconds} s`, mayPass: true };
     const cause = (error as { cause?: { message?: string } }).cause?.message;

@@ -88,7 +88,6 @@ const ask = (address: string, more: { timeoutSeconds?: number; retries?: number 
     weight: 1,
     timeoutSeconds: 5,
     retries: 0,
-    signal: new AbortController().signal,
     ...more,
   }).score([request('a'), request('b')]);
 

@@ -39,6 +39,7 @@ export interface PolicyPorts {
   reference: ((decoder: Decoder, sequences: readonly EncodedExample[]) => Promise<Float64Array[]>) | null;
   /** Keeps answers of a round that begins with step `step`, from 1. */
   record(step: number, answers: readonly AnsweredRow[], rewards: readonly Reward[]): Promise<void>;
+  /** Ends a round that has not been learned from. */
   signal: AbortSignal;
 }
 
@@ -80,21 +81,29 @@ export function policyTask(
   seed: number,
 ): TrainTask<PromptRow> {
   const inner = objectiveTask(method.objective);
-  const { reference, signal } = ports;
+  const { reference } = ports;
 
-  async function answer(decoder: Decoder, rows: readonly PromptRow[], copies: number, key: string) {
+  async function answer(
+    decoder: Decoder,
+    rows: readonly PromptRow[],
+    { copies, key, signal }: { copies: number; key: string; signal?: AbortSignal },
+  ) {
     const asked = rows.flatMap((row) => new Array<PromptRow>(copies).fill(row));
     const prompts = asked.map(({ prompt }) => [...prompt.inputIds]);
     const written = await writeAnswers(decoder, prompts, sampling, { key, signal });
     const answers = written.map((one, i): AnsweredRow => ({ ...one, row: asked[i], prompt: prompts[i] }));
     const rewards = await ports.reward(answers);
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     return { answers, rewards };
   }
 
   async function playRound(decoder: Decoder, rows: readonly PromptRow[], step: number, memory: Memory) {
     const copies = method.answersPerPrompt;
-    const { answers, rewards } = await answer(decoder, rows, copies, `${seed}/round/${step}`);
+    const { answers, rewards } = await answer(decoder, rows, {
+      copies,
+      key: `${seed}/round/${step}`,
+      signal: ports.signal,
+    });
     const failed = rewards.every(({ total }) => total === null);
     // One row may be at fault, and then all answers to it are.
     if (failed && (memory.failed_rounds ?? 0) + 1 >= FAILED_ROUNDS)
@@ -130,15 +139,19 @@ export function policyTask(
       return { ...result, metrics };
     },
 
-    async evaluate(decoder, { name, rows }, { batchSize, onProgress, clock }) {
+    async evaluate(decoder, { name, rows }, { batchSize, onProgress, clock, signal }) {
       const begun = clock();
       const metrics: Metrics = {};
       const totals: number[] = [];
       for (let at = 0; at < rows.length; at += batchSize) {
-        signal.throwIfAborted();
+        signal?.throwIfAborted();
         // The same draws at every evaluation, so that two of them can be compared.
         const key = `${seed}/evaluation/${name}/${at}`;
-        const { answers, rewards } = await answer(decoder, rows.slice(at, at + batchSize), 1, key);
+        const { answers, rewards } = await answer(decoder, rows.slice(at, at + batchSize), {
+          copies: 1,
+          key,
+          signal,
+        });
         addMetrics(metrics, summary(answers, rewards));
         totals.push(...rewards.flatMap(({ total }) => (total === null ? [] : [total])));
         onProgress?.(Math.min(at + batchSize, rows.length), rows.length);
