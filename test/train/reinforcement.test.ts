@@ -106,6 +106,7 @@ test('a reward that throws costs the answer and names its row', async () => {
   const run = await world.train('fragile', grpo({ reward_functions: spec }));
   expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
   expect(run.err).toMatch(/reward fragile failed on row \d of .*tiny\.json: RangeError: no luck with \w+/);
+  expect(run.err).toMatch(/step 1\/4 .* reward \d/);
   expect(mean(history('fragile').map(({ reward_failures }) => reward_failures ?? 0))).toBeGreaterThan(0);
 }, 120_000);
 

@@ -85,7 +85,9 @@ export function formatEvent(event: TrainEvent, recent: readonly StepEvent[]): st
     case 'log': {
       const last = recent.at(-1);
       if (isEvaluation(event.entry) || last === undefined) return formatEntry(event.entry);
-      return formatStep({ ...last, ...measured(event.entry, last) }, recent);
+      const line = formatStep({ ...last, ...measured(event.entry, last) }, recent);
+      const { reward } = event.entry as Record<string, number | undefined>;
+      return reward === undefined ? line : `${line}  reward ${formatLoss(reward)}`;
     }
     case 'sample':
       return `sample after step ${event.step}\n  > ${indent(event.prompt)}\n  < ${indent(event.text)}`;
