@@ -24,6 +24,8 @@ export function sampleToken(
   }
   if (!doSample || temperature === 0) return argmax(logits);
 
+  // Sorting a whole vocabulary costs far more than drawing from it.
+  if ((topK <= 0 || topK >= logits.length) && topP >= 1) return drawFromAll(logits, temperature, random);
   let order = candidates(logits, topK);
   const top = logits[order[0]];
   let weights = order.map((id) => Math.exp((logits[id] - top) / temperature));
@@ -42,6 +44,18 @@ export function sampleToken(
     if (rest < 0) return order[i];
   }
   return order[order.length - 1];
+}
+
+function drawFromAll(logits: Float32Array, temperature: number, random: () => number): number {
+  const best = argmax(logits);
+  const top = logits[best];
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - top) / temperature));
+  let rest = random() * weights.reduce((a, b) => a + b, 0);
+  for (let id = 0; id < weights.length; id++) {
+    rest -= weights[id];
+    if (rest < 0) return id;
+  }
+  return best;
 }
 
 function argmax(values: Float32Array): number {
