@@ -45,7 +45,7 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
               ],
               { encoding: 'utf8' },
             ),
-          ) as { rows: number; seconds: number })
+          ) as { rows: number; seconds: number; cpu_seconds: number })
         : null;
     const before = rival();
     if (before) say(`rival ${(before.rows / before.seconds).toFixed(0)} rows/s`);
@@ -55,6 +55,8 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
     );
     const after = rival();
     if (after) say(`rival ${(after.rows / after.seconds).toFixed(0)} rows/s`);
+    const rivalCpu =
+      before && after ? (before.cpu_seconds + after.cpu_seconds) / (before.rows + after.rows) : null;
     const rivalRate = before && after ? (before.rows + after.rows) / (before.seconds + after.seconds) : null;
     return {
       benchmark: 'clean',
@@ -62,11 +64,13 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       rows,
       seconds: Number(ours.seconds.toFixed(1)),
       rows_per_second: Math.round(rows / ours.seconds),
+      cpu_seconds: Number(ours.cpu.toFixed(1)),
       peak_rss_gb: Number((ours.peak / 1e9).toFixed(2)),
       ...(await compare(join(folder, 'run'), truth)),
       counts: ours.counts,
       rival_rows_per_second: rivalRate === null ? null : Math.round(rivalRate),
       ratio_to_rival: rivalRate === null ? null : Number((rows / ours.seconds / rivalRate).toFixed(1)),
+      rival_cpu_seconds_per_million: rivalCpu === null ? null : Math.round(rivalCpu * 1e6),
       ...machineFacts(),
     };
   } finally {
@@ -88,17 +92,21 @@ async function clean(file: string, outputDir: string, recipe: string) {
     text += piece;
   });
   let peak = 0;
+  let cpu = 0;
   const status = `/proc/${child.pid}/status`;
   const timer = setInterval(() => {
     if (!existsSync(status)) return;
     const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(status, 'utf8'));
     if (found) peak = Math.max(peak, Number(found[1]) * 1024);
+    const times = /\) (.*)/.exec(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))?.[1]?.split(' ');
+    // Fields 14 and 15 of stat: user and system time in hundredths of a second.
+    if (times) cpu = Math.max(cpu, (Number(times[11]) + Number(times[12])) / 100);
   }, 100);
   const code = await new Promise((resolve) => child.on('close', resolve));
   clearInterval(timer);
   if (code !== 0) throw new Error(`tunesmith data clean ended with ${code}`);
   const { counts } = JSON.parse(text) as { counts: Record<string, number> };
-  return { seconds: (performance.now() - started) / 1000, peak, counts };
+  return { seconds: (performance.now() - started) / 1000, cpu, peak, counts };
 }
 
 /**

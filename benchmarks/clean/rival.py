@@ -20,12 +20,13 @@ def shingles(text):
     return {" ".join(units[i : i + n]) for n in sizes for i in range(len(units) - n + 1)} or {text}
 
 
-start = time.perf_counter()
+start, cpu_start = time.perf_counter(), time.process_time()
 seen, kept, dropped = set(), 0, 0
 lsh = MinHashLSH(threshold=threshold, num_perm=128)
 with open(path, encoding="utf-8") as rows:
-    for number, line in enumerate(rows):
-        if number == limit:
+    for number, line in enumerate(rows, 1):
+        if number > limit:
+            number = limit
             break
         row = json.loads(line)
         prompt = re.sub(r"\s+", " ", ftfy.fix_text(row["instruction"])).strip()
@@ -45,5 +46,5 @@ with open(path, encoding="utf-8") as rows:
             continue
         lsh.insert(number, sketch)
         kept += 1
-seconds = time.perf_counter() - start
-print(json.dumps({"rows": number, "kept": kept, "dropped": dropped, "seconds": seconds}))
+seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+print(json.dumps({"rows": number, "kept": kept, "dropped": dropped, "seconds": seconds, "cpu_seconds": cpu}))
