@@ -79,7 +79,7 @@ export async function prepareRows(
   return { train, evaluation, data, asked, fingerprint: train?.fingerprint ?? '' };
 }
 
-function withoutDropped(examples: readonly Example[], issues: readonly RowIssue[]): Example[] {
+export function withoutDropped(examples: readonly Example[], issues: readonly RowIssue[]): Example[] {
   const keyOf = ({ dataset, file, row }: Example['source']) => JSON.stringify([dataset, file, row]);
   const dropped = new Set(issues.flatMap(({ kind, source }) => (kind === 'dropped' ? [keyOf(source)] : [])));
   return examples.filter(({ source }) => !dropped.has(keyOf(source)));

@@ -14,6 +14,7 @@ const LOAD: Record<DataActionName, () => Promise<Command>> = {
   diff: async () => (await import('../data/diff.ts')).diff,
   split: async () => (await import('../data/split.ts')).split,
   augment: async () => (await import('../data/augment.ts')).augment,
+  ifd: async () => (await import('../data/ifd.ts')).ifd,
   seal: async () => (await import('../data/seal.ts')).seal,
 };
 

@@ -110,6 +110,13 @@ export const DATA_ACTIONS = {
     usage: 'FILE... --output_dir DIR --methods typo,script[,paraphrase --endpoint URL --model M]',
     keys: AUGMENT_KEYS,
   },
+  ifd: {
+    meaning: 'how much each prompt helps its answer, by a model: columns ifd_loss_ratio and ifd_ppl_ratio',
+    usage: '--dataset rows.jsonl --model_name_or_path M --output scored.jsonl',
+    keys: [
+      key('output', optional(string), null, 'JSON Lines file to write; keys of the model as in training'),
+    ],
+  },
   seal: {
     meaning: 'which rows a sealed test set has, exactly or nearly; status 1 where there are any',
     usage: 'check FILE... --seal DIR/sealed-test.json',
