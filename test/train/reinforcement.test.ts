@@ -20,7 +20,7 @@ beforeAll(() => {
   world = makeWorld();
   mkdirSync(world.at('rewards'));
   const letters = `export default ({ completion }) =>
-    [...completion].filter((letter) => letter === 'e').length / Math.max(1, completion.length);
+    [...completion].filter((letter) => letter >= 'a' && letter <= 'z').length / Math.max(1, completion.length);
 let asked = 0;
 export const fragile = ({ completion, row }) => {
   if (asked++ % 3 === 0) throw new RangeError('no luck with ' + row.answer.slice(0, 3));
@@ -56,23 +56,26 @@ const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.le
 test('grpo raises its reward, and goes on in the middle of a round to the same bits', async () => {
   // Two steps a round, so that the checkpoint of step 7 holds answers.
   const flags = grpo({
+    num_generations: 8,
+    per_device_train_batch_size: 16,
     num_iterations: 2,
     grpo_beta: 0.02,
-    num_train_epochs: 5,
+    num_train_epochs: 14,
     learning_rate: 0.02,
     eval_dataset: 'more',
-    eval_strategy: 'epoch',
+    eval_strategy: 'steps',
+    eval_steps: 7,
     save_steps: 7,
   });
   const run = await world.train('grpo', flags);
   expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
   const rewards = rewardsOf('grpo');
-  expect(mean(rewards.slice(-8))).toBeGreaterThan(2 * mean(rewards.slice(0, 4)) + 0.05);
+  expect(mean(rewards.slice(-3))).toBeGreaterThan(mean(rewards.slice(0, 3)) + 0.12);
   const [first] = history('grpo');
   for (const name of ['reward_std', 'kl', 'clip_ratio', 'completion_length', 'entropy', 'rewards/letters'])
     expect(first).toHaveProperty([name]);
   const evaluations = history('grpo').flatMap(({ eval_reward }) => eval_reward ?? []);
-  expect(evaluations).toHaveLength(5);
+  expect(evaluations).toHaveLength(4);
   const lines = readLines(world.at('grpo'), 'completions.jsonl');
   expect(lines[0]).toMatchObject({
     step: 1,
@@ -90,7 +93,7 @@ test('grpo raises its reward, and goes on in the middle of a round to the same b
     world.at('grpo', 'checkpoint-7'),
     'tunesmith_state.json',
   );
-  expect(state.state.experience).toHaveLength(4);
+  expect(state.state.experience).toHaveLength(32);
   const later = Array.from({ length: 60 }, (_, i) => `checkpoint-${i + 8}`);
   for (const name of [...later, 'trainer_state.json', 'README.md', 'adapter_model.safetensors'])
     rmSync(world.at('again', name), { recursive: true, force: true });
