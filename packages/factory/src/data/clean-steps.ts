@@ -4,6 +4,7 @@ import { cleanTextStep } from './clean-text/clean-text-step.ts';
 import { cutStep } from './cut-step.ts';
 import { conflictsStep } from './dedup/conflicts-step.ts';
 import { duplicatesStep } from './dedup/duplicates-step.ts';
+import { referenceStep } from './dedup/reference-step.ts';
 import { languageStep } from './language/language-step.ts';
 import { lengthStep } from './length-step.ts';
 import { mailTracesStep } from './mail/mail-traces-step.ts';
@@ -26,6 +27,7 @@ export const CLEAN_STEPS: readonly CleanStep[] = [
   judgeStep,
   lengthStep,
   sealedStep,
+  referenceStep,
   conflictsStep,
   duplicatesStep,
 ];

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CleanRow } from '#factory/records/clean-row.ts';
@@ -5,6 +8,7 @@ import { seededRandom } from '#factory/records/seeded-random.ts';
 import type { OptionValue, RowSet, SetContext, SetStep } from '../clean-step.ts';
 import { conflictsStep } from './conflicts-step.ts';
 import { duplicatesStep } from './duplicates-step.ts';
+import { referenceStep } from './reference-step.ts';
 import { jaccard, Shingler } from './shingles.ts';
 
 type Pair = [prompt: string, answer: string, extra?: Record<string, unknown>];
@@ -194,6 +198,26 @@ describe('duplicates', () => {
     expect(rows(0.999, [1, 1, 1])).toEqual([[2, 0]]);
     expect(rows(0.75, [1, 0, 1])).toEqual([[2, 0]]);
     expect(rows(0.75, [0, 0, 1])).toEqual([]);
+  });
+});
+
+describe('reference rows', () => {
+  test('rows whose prompt another file has go, whatever the answer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reference-'));
+    const file = join(folder, 'old.jsonl');
+    writeFileSync(file, `${JSON.stringify({ instruction: `${LONG} now`, input: '', output: 'x' })}\n`);
+    const rows: Pair[] = [
+      [LONG, 'activate'],
+      [`${LONG} NOW`, 'other'],
+      ['something else', 'x'],
+    ];
+    const { decisions } = await decide(referenceStep, rows, { files: [file] });
+    rmSync(folder, { recursive: true });
+    expect(decisions.map(({ row, score }) => [row, score === 1])).toEqual([
+      [0, false],
+      [1, true],
+    ]);
+    expect((await decide(referenceStep, rows)).decisions).toEqual([]);
   });
 });
 
