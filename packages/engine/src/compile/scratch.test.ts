@@ -43,6 +43,20 @@ describe('Arena', () => {
   });
 });
 
+describe('Arena', () => {
+  test('takes the later region of two that are alike', () => {
+    const arena = new Arena();
+    // Regions of 64 MB each; the second is touched a little only.
+    const large = arena.allocate(40 * MB);
+    const small = arena.allocate(30 * MB);
+    expect(arena.touchedBytes).toBe(70 * MB);
+    arena.free(large);
+    arena.free(small);
+    arena.allocate(40 * MB);
+    expect(arena.touchedBytes).toBe(80 * MB);
+  });
+});
+
 describe('graphMemory', () => {
   const x = makeInput('x', ['N', 256]);
   const w = makeInput('w', ['M', 256], 'f16');

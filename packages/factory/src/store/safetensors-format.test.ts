@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FactoryError } from '#factory/errors.ts';
 import { assetPath } from '../../../../test/assets.ts';
 import {
+  encodeLazily,
   encodeSafetensors,
   parseSafetensorsHeader,
   readSafetensorsHeader,
@@ -177,4 +178,21 @@ describe('the safetensors layout', () => {
       { numRuns: 500 },
     );
   });
+});
+
+it('a file that is written piece by piece has the same bytes', () => {
+  const data = Float32Array.from({ length: 6 }, (_, i) => i / 3);
+  const tensors = [
+    { name: 'b', dtype: 'F32' as const, shape: [2, 3], data },
+    { name: 'a', dtype: 'F16' as const, shape: [3], data: Uint16Array.of(1, 2, 3) },
+  ];
+  const lazy = tensors.map(({ data: values, ...tensor }) => ({
+    ...tensor,
+    pieces: () => [values.subarray(0, 2), values.subarray(2)],
+  }));
+  const bytes = (parts: Iterable<ArrayBufferView>) =>
+    Buffer.concat([...parts].map((p) => Buffer.from(p.buffer, p.byteOffset, p.byteLength)));
+  expect(bytes(encodeLazily(lazy, { format: 'pt' }))).toEqual(
+    bytes(encodeSafetensors(tensors, { format: 'pt' })),
+  );
 });
