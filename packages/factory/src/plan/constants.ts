@@ -5,7 +5,7 @@ export const RUNTIME_BYTES = 155e6;
 /** Small objects and short-lived arrays. */
 export const HEAP_BYTES = 35e6;
 /** The arena takes this many times what its simulation counts. */
-export const SCRATCH_FACTOR = 1.07;
+export const SCRATCH_FACTOR = 1.1;
 /** A compiled graph: code, threads and kernel state. */
 export const SESSION_BYTES = 4e6;
 /** Ids and labels of a row in memory. */
