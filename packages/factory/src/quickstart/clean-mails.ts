@@ -8,13 +8,11 @@ import { FactoryError } from '#factory/errors.ts';
 import { cleanData } from '#factory/pipeline/clean-data.ts';
 import { readRecipe } from '#factory/pipeline/read-recipe.ts';
 import type { CleanCounts, ReasonCount } from '#factory/records/ledger.ts';
-import { seededRandom } from '#factory/records/seeded-random.ts';
-import { isNear, overlaps } from './near-duplicates.ts';
 import {
+  type LabelledText,
   SPAM_INSTRUCTION,
   SPAM_PACKAGE,
   type SpamLabel,
-  type SpamRow,
   type SpamTask,
   spamTaskOf,
 } from './spam-task.ts';
@@ -30,10 +28,14 @@ export interface CleanMailsDeps {
   say(text: string): void;
 }
 
-/** Which mails are held out never depends on a run: the base model's pre-training text leaves them out. */
-const HELD_OUT: ReadonlySet<string> = new Set(
-  JSON.parse(readFileSync(new URL('./held-out.json', import.meta.url), 'utf8')) as string[],
-);
+/**
+ * Which mails are learned and which are held out never depends on a run, so that figures can be compared, and the base model's
+ * pre-training text leaves the held-out ones out. No two of the split are near-duplicates (spam-task.test.ts).
+ */
+const SPLIT = JSON.parse(readFileSync(new URL('./split.json', import.meta.url), 'utf8')) as Record<
+  'train' | 'test',
+  string[]
+>;
 
 export async function cleanMails(outputDir: string, deps: CleanMailsDeps): Promise<CleanedTask> {
   // A folder of an earlier quickstart may hold another recipe; this one is made anew in a few seconds.
@@ -51,15 +53,10 @@ export async function cleanMails(outputDir: string, deps: CleanMailsDeps): Promi
   const rows = readFileSync(join(outputDir, 'export/mails.jsonl'), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => toSpamRow(JSON.parse(line) as ExportedMail));
-  const test = rows.filter(({ id }) => HELD_OUT.has(id));
-  const rest = awayFrom(
-    test,
-    rows.filter(({ id }) => !HELD_OUT.has(id)),
-  );
+    .map((line) => toMail(JSON.parse(line) as ExportedMail));
   const dropped = (...names: string[]) =>
     reasons.reduce((sum, { reason, first }) => sum + (names.includes(reason) ? first : 0), 0);
-  const task = spamTaskOf(rest, test, {
+  const task = spamTaskOf(rows, SPLIT, {
     mails: counts.read + counts.unreadable,
     empty: counts.unreadable + dropped('no_prompt_words'),
     duplicates: dropped('exact_duplicate', 'near_duplicate'),
@@ -75,18 +72,9 @@ interface ExportedMail {
   file: string;
 }
 
-function toSpamRow({ instruction, output, folder, file }: ExportedMail): SpamRow {
+function toMail({ instruction, output, folder, file }: ExportedMail): LabelledText {
   const id = `${folder}/${file.split('.', 1)[0]}`;
-  return { id, instruction: SPAM_INSTRUCTION, input: instruction.slice(SPAM_INSTRUCTION.length + 1), output };
-}
-
-/** Cleaning looks for near duplicates by whole texts; a mail quoted inside a held-out one counts here too. */
-function awayFrom(test: readonly SpamRow[], rows: readonly SpamRow[]): SpamRow[] {
-  const near = new Set<number>();
-  const texts = (list: readonly SpamRow[]) => list.map(({ input }) => input);
-  for (const pair of overlaps(texts(rows), texts(test))) if (isNear(pair)) near.add(pair.a);
-  const away = rows.filter((_, index) => !near.has(index));
-  return seededRandom('spam-task/rows').shuffle(away);
+  return { id, label: output, text: instruction.slice(SPAM_INSTRUCTION.length + 1) };
 }
 
 function packageFolder(): string {

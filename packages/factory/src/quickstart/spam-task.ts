@@ -113,31 +113,25 @@ export function buildSpamTask(mails: readonly RawMail[], size: SpamTaskSize = SP
   return { train: byHash(train, 'train'), test: byHash(test, 'test'), report };
 }
 
-/** The same number of both labels in each part, shuffled; `rest` is in the order in which it is taken. */
+/** The task from cleaned mails: those of a split that cleaning keeps, in its order, as many of one label as of the other. */
 export function spamTaskOf(
-  rest: readonly SpamRow[],
-  held: readonly SpamRow[],
-  report: Pick<SpamTaskReport, 'mails' | 'empty' | 'duplicates' | 'contradictory'>,
-  size: SpamTaskSize = SPAM_TASK_SIZE,
+  mails: readonly LabelledText[],
+  split: Readonly<Record<'train' | 'test', readonly string[]>>,
+  cleaned: Pick<SpamTaskReport, 'mails' | 'empty' | 'duplicates' | 'contradictory'>,
 ): SpamTask {
-  const even = (rows: readonly SpamRow[], count: number) => {
-    const smallest = Math.min(
-      ...SPAM_LABELS.map((label) => rows.filter((row) => row.output === label).length),
-    );
-    const each = Math.min(Math.floor(count / 2), smallest);
-    return SPAM_LABELS.flatMap((label) => rows.filter((row) => row.output === label).slice(0, each));
+  const byId = new Map(mails.map((mail) => [mail.id, toRow(mail)]));
+  const part = (ids: readonly string[]): SpamRow[] => {
+    const rows = ids.flatMap((id) => byId.get(id) ?? []);
+    const each = Math.min(...Object.values(countLabels(rows)));
+    const left = { spam: each, ham: each };
+    return rows.filter(({ output }) => left[output]-- > 0);
   };
-  const train = even(rest, size.trainRows);
-  const test = even(held, size.testRows);
+  const [train, test] = [part(split.train), part(split.test)];
+  const acrossSplit = measureAcross(train, test);
   return {
-    train: byHash(train, 'train'),
-    test: byHash(test, 'test'),
-    report: {
-      ...report,
-      train: countLabels(train),
-      test: countLabels(test),
-      acrossSplit: measureAcross(train, test),
-    },
+    train,
+    test,
+    report: { ...cleaned, train: countLabels(train), test: countLabels(test), acrossSplit },
   };
 }
 
@@ -200,7 +194,7 @@ function withoutTraces(body: string): string {
     .trim();
 }
 
-interface LabelledText {
+export interface LabelledText {
   id: string;
   label: SpamLabel;
   text: string;

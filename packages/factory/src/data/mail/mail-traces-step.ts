@@ -11,7 +11,7 @@ interface Trace {
 
 const TRACES: Record<string, Trace> = {
   list_tag_removed: {
-    pattern: /(?<=^Subject:.*)\[[^\]\n]{2,40}\]\s*/gm,
+    pattern: /(?<=^Subject:.*)\[[^\]\n]{2,40}\][^\S\n]*/gm,
     replacement: '',
     text: { en: 'the name of a mailing list left the subject', zh: '已从主题中删除邮件列表名称' },
   },
