@@ -78,10 +78,12 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
   const note = (text: string) => deps.onEvent({ kind: 'note', text });
   checkEvalMetrics(args);
   const lock = acquireRunLock(args.output_dir, deps.now);
+  let closeBase: (() => Promise<void>) | undefined;
   try {
     await recoverCheckpoints(args.output_dir);
     const point = args.do_train ? await findResumePoint(args, note) : null;
     const base = await openBase(args, args.do_train ? 'train' : 'infer', { env, note, signal: deps.signal });
+    closeBase = () => base.weights.close();
     const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
     const template = await chooseTemplate(args, base, data, note);
     const cacheDir = args.tokenized_path ?? join(args.output_dir, '.token-cache');
@@ -134,7 +136,6 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
       await closeTask?.();
       opened.spill?.close();
       await decoder.backend.dispose();
-      await base.weights.close();
     }
 
     async function trainRun({
@@ -260,6 +261,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
     }
   } finally {
     lock.release();
+    await closeBase?.();
   }
 }
 
