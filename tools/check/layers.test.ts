@@ -28,7 +28,10 @@ test('nothing imports http or cli, pipeline is imported by shells only, no step 
   expect(importersOf('pipeline')).toEqual(['quickstart', 'http', 'cli']);
   for (const step of ['data', 'tokens', 'train', 'adapters', 'eval', 'serve', 'feedback']) {
     // The quickstart, a shell too, reads mails with data and reports with the metrics of eval.
-    const shells = step === 'eval' || step === 'data' ? ['quickstart', 'pipeline', 'http', 'cli'] : ['pipeline', 'http', 'cli'];
+    const shells =
+      step === 'eval' || step === 'data'
+        ? ['quickstart', 'pipeline', 'http', 'cli']
+        : ['pipeline', 'http', 'cli'];
     expect(importersOf(step)).toEqual(shells);
   }
   expect(importersOf('@tunesmith/engine')).toEqual(['model', 'train', 'pipeline', 'cli']);
