@@ -135,3 +135,8 @@ export function describeType(type: ArgType): string {
   ].filter((part) => part !== '');
   return range.length === 0 ? word : `${word}, ${range.join(' and ')}`;
 }
+
+/** A key that one command takes beside those of training. */
+export function commandKey(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
+  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
+}

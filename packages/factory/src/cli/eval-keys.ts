@@ -6,15 +6,12 @@ import {
   dict,
   float,
   int,
+  commandKey as key,
   list,
   optional,
   string,
   texts,
 } from '#factory/arguments/key.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
 
 export const EVAL_KEYS: readonly ArgKey[] = [
   key('file', list, [], 'rows to evaluate on: files, as eval_dataset'),

@@ -1,9 +1,5 @@
 // In: nothing. Out: the keys that only `tunesmith expand` takes.
-import { type ArgKey, bool, float, int, optional } from '#factory/arguments/key.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
+import { type ArgKey, bool, float, int, commandKey as key, optional } from '#factory/arguments/key.ts';
 
 export const EXPAND_KEYS: readonly ArgKey[] = [
   key('num_expand', optional(int(1)), null, 'blocks to insert; it must divide the number of layers'),

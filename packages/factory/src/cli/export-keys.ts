@@ -1,9 +1,13 @@
 // In: nothing. Out: the keys that only `tunesmith export` takes.
-import { type ArgKey, bool, choice, float, optional, string } from '#factory/arguments/key.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
+import {
+  type ArgKey,
+  bool,
+  choice,
+  float,
+  commandKey as key,
+  optional,
+  string,
+} from '#factory/arguments/key.ts';
 
 export const EXPORT_KEYS: readonly ArgKey[] = [
   key('export_dir', optional(string), null, 'folder to write; it appears when it is complete (required)'),

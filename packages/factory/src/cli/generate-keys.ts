@@ -1,9 +1,5 @@
 // In: nothing. Out: the keys that only `tunesmith generate` takes.
-import { type ArgKey, bool, optional, string, texts } from '#factory/arguments/key.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
+import { type ArgKey, bool, commandKey as key, optional, string, texts } from '#factory/arguments/key.ts';
 
 export const GENERATE_KEYS: readonly ArgKey[] = [
   key('prompt', optional(string), null, 'the question; without it and prompt_file, standard input'),

@@ -1,9 +1,5 @@
 // In: nothing. Out: the keys that only `tunesmith plan` takes.
-import { type ArgKey, bool, int, optional, string } from '#factory/arguments/key.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
+import { type ArgKey, bool, int, commandKey as key, optional, string } from '#factory/arguments/key.ts';
 
 export const PLAN_KEYS: readonly ArgKey[] = [
   key('parameters', optional(string), null, 'a size such as 7B, instead of a model'),

@@ -6,6 +6,7 @@ import {
   choice,
   float,
   int,
+  commandKey as key,
   list,
   optional,
   string,
@@ -19,10 +20,6 @@ export interface DataAction {
   /** The words after the action, for usage lines. */
   usage: string;
   keys: readonly ArgKey[];
-}
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
 }
 
 /** `alpaca`, `sharegpt` and `openai` are JSON Lines of that layout; the others take the layout that fits. */

@@ -1,10 +1,16 @@
 // In: nothing. Out: the keys of `tunesmith data augment`.
-import { type ArgKey, bool, float, int, list, optional, string, texts } from '#factory/arguments/key.ts';
+import {
+  type ArgKey,
+  bool,
+  float,
+  int,
+  commandKey as key,
+  list,
+  optional,
+  string,
+  texts,
+} from '#factory/arguments/key.ts';
 import { LIMITS } from '#factory/data/augment/gates.ts';
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
-}
 
 const share = float({ min: 0, max: 1 });
 

@@ -1,16 +1,21 @@
 // In: nothing. Out: what `tunesmith eval` can do with evaluations that are there, the words that each action takes, and
 // its keys. The actions themselves are loaded by commands/eval.ts, one at a time.
-import { type ArgKey, bool, choice, float, int, optional, string } from '#factory/arguments/key.ts';
+import {
+  type ArgKey,
+  bool,
+  choice,
+  float,
+  int,
+  commandKey as key,
+  optional,
+  string,
+} from '#factory/arguments/key.ts';
 
 export interface EvalAction {
   meaning: string;
   /** The words after the action, for usage lines. */
   usage: string;
   keys: readonly ArgKey[];
-}
-
-function key(name: string, type: ArgKey['type'], value: unknown, meaning: string): ArgKey {
-  return { name, group: 'command', type, default: value, meaning, status: 'supported' };
 }
 
 const PAIRED = [
