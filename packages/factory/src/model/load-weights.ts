@@ -82,16 +82,18 @@ export async function toStored(
 }
 
 /** The values of a checkpoint tensor as float32; NaN or infinity is refused, because training on it cannot work. */
-function toFloat32({ name, dtype, data }: WeightTensor): Float32Array {
-  const values =
-    dtype === 'F32'
-      ? (data as Float32Array)
-      : dtype === 'F16'
-        ? f16ToF32(data as Uint16Array)
-        : bf16ToF32(data as Uint16Array);
+function toFloat32(tensor: WeightTensor): Float32Array {
+  const { name } = tensor;
+  const values = floatsOf(tensor);
   for (let i = 0; i < values.length; i++)
     if (!Number.isFinite(values[i])) throw notFinite(name, i, values[i]);
   return values;
+}
+
+/** The values as float32, whatever they are; those of a float32 tensor are its own memory. */
+export function floatsOf({ dtype, data }: Pick<WeightTensor, 'dtype' | 'data'>): Float32Array {
+  if (dtype === 'F32') return data as Float32Array;
+  return dtype === 'F16' ? f16ToF32(data as Uint16Array) : bf16ToF32(data as Uint16Array);
 }
 
 /** The same check on f16 patterns, which are infinite or NaN where all bits of the exponent are set. */

@@ -4,7 +4,8 @@ import { matrixProduct, openBackend } from '@tunesmith/engine';
 import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16Checked } from '#factory/model/half.ts';
+import { f32ToBf16, f32ToF16Checked } from '#factory/model/half.ts';
+import { floatsOf } from '#factory/model/load-weights.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
 import type { ModelConfig, WeightSource, WeightTensor } from '#factory/records/model-config.ts';
@@ -54,21 +55,16 @@ export async function mergeModel(
     const tensor = await source.read(name);
     const wanted = dtype ?? tensor.dtype;
     if (!changed.has(name)) return inType(tensor, wanted);
-    const values = toFloat32(tensor);
+    const values = floatsOf(tensor);
     await edit(name, values);
     return inType({ name, shape: tensor.shape, dtype: 'F32', data: values }, wanted);
   };
   return { config, weights: { tensors, read }, changed, close: () => backend.dispose() };
 }
 
-function toFloat32({ dtype, data }: WeightTensor): Float32Array {
-  if (dtype === 'F32') return data as Float32Array;
-  return dtype === 'F16' ? f16ToF32(data as Uint16Array) : bf16ToF32(data as Uint16Array);
-}
-
 function inType(tensor: WeightTensor, dtype: WeightTensor['dtype']): WeightTensor {
   if (tensor.dtype === dtype) return tensor;
-  const values = toFloat32(tensor);
+  const values = floatsOf(tensor);
   if (dtype === 'F32') return { ...tensor, dtype, data: values };
   if (dtype === 'BF16') return { ...tensor, dtype, data: f32ToBf16(values) };
   const { data, overflowed } = f32ToF16Checked(values);
