@@ -1,12 +1,11 @@
 // In: the files of one training step. Out: a folder `checkpoint-N` that is whole or not there, with a manifest of
 // SHA-256 sums, and the search for the newest one that is undamaged. It does not know what the files mean.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FactoryError, invariant } from '#factory/errors.ts';
 import { type FileContent, isLeftover, syncFolder, temporaryName, writeSynced } from './atomic-file.ts';
 import { diskError, errnoOf } from './disk-error.ts';
+import { sha256Of } from './file-sum.ts';
 
 /** Written last: a folder without it, or that differs from it, is not a checkpoint to resume from. */
 export const MANIFEST_FILE = 'tunesmith_checkpoint.json';
@@ -270,11 +269,4 @@ async function exists(path: string): Promise<boolean> {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
   }
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 }))
-    hash.update(piece as Uint8Array);
-  return hash.digest('hex');
 }

@@ -1,13 +1,12 @@
 // In: a folder that was exported, and where it came from. Out: `tunesmith_export.json` with the SHA-256 sum of every file, its
 // parents and the settings; and later, whether the folder is still what was written.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '#factory/errors.ts';
 import { type WrittenFile, writeAtomic } from './atomic-file.ts';
 import { diskError, errnoOf } from './disk-error.ts';
+import { sha256Of } from './file-sum.ts';
 import { readJsonObject } from './read-json.ts';
 
 const EXPORT_MANIFEST = 'tunesmith_export.json';
@@ -85,7 +84,5 @@ export async function verifyExport(dir: string): Promise<{ manifest: ExportManif
 
 async function sumOf(path: string): Promise<WrittenFile> {
   const { size } = await stat(path);
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
-  return { bytes: size, sha256: hash.digest('hex') };
+  return { bytes: size, sha256: await sha256Of(path) };
 }
