@@ -76,7 +76,7 @@ export const LAYERS: Record<string, PackageLayers> = {
       contract: ['records'],
       pipeline: ['records', 'store', 'arguments', ...STEPS, ENGINE],
       http: ['records', 'store', 'arguments', 'contract', 'pipeline', ...STEPS],
-      cli: ['records', 'store', 'arguments', 'quickstart', 'pipeline', ...STEPS, ENGINE],
+      cli: ['records', 'store', 'arguments', 'quickstart', 'pipeline', 'http', ...STEPS, ENGINE],
     },
   },
   'packages/web': {
