@@ -1,8 +1,9 @@
 // In: blocks of ggml's tensor types as they lie in a GGUF file. Out: their values in float32, as gguf-py's
 // `dequantize` computes them, to the last bit. Layouts: ggml-quants.h. Quantising is not done here.
+import { GGML_TYPES, type GgmlType } from '#factory/records/gguf.ts';
 
 export interface BlockType {
-  name: string;
+  name: GgmlType;
   /** Values per block. */
   size: number;
   /** Bytes per block. */
@@ -164,41 +165,31 @@ const q6k: BlockType['expand'] = (from, start, count, into, to) => {
 };
 
 const packed = (
-  name: string,
-  size: number,
-  bytes: number,
+  name: Exclude<GgmlType, 'F32' | 'F16' | 'BF16'>,
   scales: readonly number[],
   expand: BlockType['expand'],
-): BlockType => ({
-  name,
-  size,
-  bytes,
-  scales,
-  plain: null,
-  expand,
-});
-const plain = (name: 'F32' | 'F16' | 'BF16', bytes: number): BlockType => ({
-  name,
-  size: 1,
-  bytes,
-  scales: [],
-  plain: name,
-  expand() {},
-});
+): [number, BlockType] => {
+  const { id, size, bytes } = GGML_TYPES[name];
+  return [id, { name, size, bytes, scales, plain: null, expand }];
+};
+const plain = (name: 'F32' | 'F16' | 'BF16'): [number, BlockType] => {
+  const { id, size, bytes } = GGML_TYPES[name];
+  return [id, { name, size, bytes, scales: [], plain: name, expand() {} }];
+};
 
 /** By ggml's number. */
 export const BLOCK_TYPES: ReadonlyMap<number, BlockType> = new Map([
-  [0, plain('F32', 4)],
-  [1, plain('F16', 2)],
-  [2, packed('Q4_0', 32, 18, [0], q4(8, false))],
-  [3, packed('Q4_1', 32, 20, [0, 2], q4(0, true))],
-  [6, packed('Q5_0', 32, 22, [0], q5(16, false))],
-  [7, packed('Q5_1', 32, 24, [0, 2], q5(0, true))],
-  [8, packed('Q8_0', 32, 34, [0], q8)],
-  [10, packed('Q2_K', 256, 84, [80, 82], q2k)],
-  [11, packed('Q3_K', 256, 110, [108], q3k)],
-  [12, packed('Q4_K', 256, 144, [0, 2], q4k)],
-  [13, packed('Q5_K', 256, 176, [0, 2], q5k)],
-  [14, packed('Q6_K', 256, 210, [208], q6k)],
-  [30, plain('BF16', 2)],
+  plain('F32'),
+  plain('F16'),
+  packed('Q4_0', [0], q4(8, false)),
+  packed('Q4_1', [0, 2], q4(0, true)),
+  packed('Q5_0', [0], q5(16, false)),
+  packed('Q5_1', [0, 2], q5(0, true)),
+  packed('Q8_0', [0], q8),
+  packed('Q2_K', [80, 82], q2k),
+  packed('Q3_K', [108], q3k),
+  packed('Q4_K', [0, 2], q4k),
+  packed('Q5_K', [0, 2], q5k),
+  packed('Q6_K', [208], q6k),
+  plain('BF16'),
 ]);
