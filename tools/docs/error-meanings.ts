@@ -229,6 +229,38 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'The exported model answers otherwise than the one before.',
     'Report it; nothing was kept.',
   ],
+  SERVE_CONTEXT: [
+    'A prompt does not fit into the context of the model that is served.',
+    'Shorten the conversation, or serve the model with a larger context.',
+  ],
+  SERVE_ASK: [
+    'The model that is served cannot be asked this.',
+    'Change the request as the message says, or ask another model.',
+  ],
+  SERVE_REQUEST: [
+    'A request is not what the API takes; the answer has the status and the shape of errors of OpenAI.',
+    'Correct the field that the message names.',
+  ],
+  SERVE_NO_MODEL: ['No model of that name is served.', 'Ask `/v1/models` for the names.'],
+  SERVE_UNSAFE: [
+    'The address can be reached from other machines and no API key is set.',
+    'Make a key with `tunesmith keys create`, or keep `host` at 127.0.0.1.',
+  ],
+  SERVE_KEYS: [
+    'An API key, or the file of keys, is not usable.',
+    'List the keys with `tunesmith keys list`; the message names what is wrong.',
+  ],
+  SERVE_BUSY: [
+    'All places and the queue are taken.',
+    'Ask again after the seconds of `Retry-After`, or raise `max_queue`.',
+  ],
+  SERVE_ENGINE: ['The engine ended while it answered; it is started again.', 'Ask again.'],
+  SERVE_UPSTREAM: [
+    'The server behind the gateway gave an error or no answer.',
+    'Check its address, its key and its log.',
+  ],
+  SERVE_PORT: ['The address to listen at is taken or not allowed.', 'Choose another `port` or `host`.'],
+  SERVE_STOPPING: ['The server is going down and takes no new requests.', 'Ask another server.'],
   STORE_CHECKPOINT_DAMAGED: ['A file of a checkpoint is not as it was written.', 'Use another checkpoint.'],
   STORE_NO_CHECKPOINT: [
     'There is no checkpoint to go on from.',

@@ -34,6 +34,7 @@ const ERROR_GROUPS: Record<string, string> = {
   TRAIN: 'Training',
   EVAL: 'Evaluation',
   EXPORT: 'Export',
+  SERVE: 'Serving',
   STORE: 'Files of a run',
   ENV: 'Environment',
 };
