@@ -14,6 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { exportCommand } from '../../packages/factory/src/cli/commands/export.ts';
+import { renderError } from '../../packages/factory/src/cli/render-error.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/factory/src/cli/main.ts', import.meta.url));
 const MODELS = fileURLToPath(new URL('../parity/models', import.meta.url));
@@ -92,6 +94,27 @@ export function toWords(flags: Flags): string[] {
 /** Runs the real program to its end. */
 export function tunesmith(words: string[], options: { input?: string; cwd?: string } = {}): Promise<Ended> {
   return ended(start(words, options));
+}
+
+/** `tunesmith export` in this process, which spares the start of another. */
+export async function exportHere(words: string[]): Promise<Ended> {
+  let out = '';
+  let err = '';
+  const json = words.includes('--json');
+  const console = { outIsTty: false, errIsTty: false, columns: 100 };
+  const terminal = { ...console, out: (text: string) => (out += text), err: (text: string) => (err += text) };
+  const context = {
+    words: words.filter((word) => word !== '--json'),
+    json,
+    terminal,
+    env: { HF_HUB_OFFLINE: '1' },
+  };
+  try {
+    return { status: await exportCommand(context), out, err };
+  } catch (error) {
+    const { text, exitCode } = renderError(error);
+    return { status: exitCode, out, err: err + text };
+  }
 }
 
 export function start(

@@ -25,6 +25,7 @@ import { makeSettings } from './pipeline/run-settings.ts';
 import { scoreRun } from './pipeline/score-run.ts';
 import { planEpoch, rowLengths } from './pipeline/train-rows.ts';
 import {
+  baseFile,
   companionFiles,
   logEvent,
   stateOf,
@@ -187,7 +188,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         args.output_dir,
         prompts.map(({ prompt }) => conversationKey(prompt)),
       );
-      const companions = await companionFiles(base, args);
+      const companions = { ...(await companionFiles(base, args)), ...(await baseFile(base, args)) };
       await writeInitialAdapter(opened, args);
       const emit = (event: TrainEvent) => {
         logEvent(args.output_dir, event, state, settings);

@@ -11,7 +11,12 @@ import {
 
 export const EXPORT_KEYS: readonly ArgKey[] = [
   key('export_dir', optional(string), null, 'folder to write; it appears when it is complete (required)'),
-  key('to', choice('merged'), 'merged', 'merged: a Hugging Face folder with the adapters folded in'),
+  key(
+    'to',
+    choice('merged', 'adapter'),
+    'merged',
+    'merged: a Hugging Face folder with the adapters folded in; adapter: a PEFT folder for the original base',
+  ),
   key(
     'export_dtype',
     choice('auto', 'float32', 'float16', 'bfloat16'),
@@ -19,5 +24,6 @@ export const EXPORT_KEYS: readonly ArgKey[] = [
     'type of the weights; auto keeps that of the base',
   ),
   key('export_size', float({ min: 0, exclusiveMin: true }), 5, 'largest weight file in GB'),
+  key('force', bool, false, 'go on although a check says no: an adapter of another base'),
   key('verify', bool, true, 'compare answers before and after, and write export_parity.json'),
 ];

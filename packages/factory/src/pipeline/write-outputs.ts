@@ -7,6 +7,7 @@ import { gigabytes } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { BASE_FILE, formatBaseFile } from '#factory/store/base-fingerprint.ts';
 import { errnoOf } from '#factory/store/disk-error.ts';
 import { writeLossPlots } from '#factory/store/loss-plot.ts';
 import { writeModelCard } from '#factory/store/model-card.ts';
@@ -21,6 +22,7 @@ import type { Base } from './open-base.ts';
 import type { OpenedDecoder } from './open-decoder.ts';
 import type { PreparedRows } from './prepare-rows.ts';
 import { rowLengths } from './train-rows.ts';
+import { weightsPath } from './trained-base.ts';
 
 const TOKENIZER_FILES = [
   'tokenizer.json',
@@ -193,6 +195,16 @@ export async function companionFiles(
     }
   }
   return files;
+}
+
+/** What an adapter keeps of the base that it is trained on; nothing beside whole weights. */
+export async function baseFile(
+  base: Pick<Base, 'dir' | 'tokenizerFiles'>,
+  args: TrainArgs,
+): Promise<Record<string, Uint8Array>> {
+  if (args.finetuning_type !== 'lora' || args.train_from_scratch) return {};
+  const { model_name_or_path: name } = args;
+  return { [BASE_FILE]: Buffer.from(await formatBaseFile(name, weightsPath(args, base))) };
 }
 
 export async function licenseOf(dir: string): Promise<string | null> {

@@ -2,10 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { parseModelArgs } from '#factory/arguments/parse.ts';
 import { FactoryError } from '#factory/errors.ts';
+import type { ExportResult } from '#factory/pipeline/export-model.ts';
+import type { BaseDeps } from '#factory/pipeline/open-base.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
 import { EXPORT_KEYS } from '../export-keys.ts';
 
 const DTYPES = { auto: null, float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
+
+interface Wish {
+  export_dir: string | null;
+  export_dtype: keyof typeof DTYPES;
+  export_size: number;
+  to: 'merged' | 'adapter';
+  force: boolean;
+  verify: boolean;
+}
 
 export async function exportCommand(context: CommandContext): Promise<number> {
   if (context.words[0] === 'verify') return verify(context);
@@ -13,29 +25,17 @@ export async function exportCommand(context: CommandContext): Promise<number> {
   const deps = { readFile: (path: string) => readFileSync(path, 'utf8'), env };
   const { args, notes, options } = parseModelArgs(words, EXPORT_KEYS, deps);
   for (const { text } of notes) terminal.err(`note: ${text}\n`);
-  const wish = options as {
-    export_dir: string | null;
-    export_dtype: keyof typeof DTYPES;
-    export_size: number;
-    verify: boolean;
-  };
+  const wish = options as unknown as Wish;
   if (wish.export_dir === null)
     throw new FactoryError({
       code: 'ARGS_MISSING',
       message: 'tunesmith export: export_dir is missing',
       remedy: 'Add --export_dir, as in --export_dir merged.',
     });
-  const { exportModel } = await import('#factory/pipeline/export-model.ts');
-  const result = await exportModel(
-    args,
-    {
-      exportDir: wish.export_dir,
-      dtype: DTYPES[wish.export_dtype],
-      maxShardBytes: wish.export_size * 1e9,
-      verify: wish.verify,
-    },
-    { env, note: (text) => terminal.err(`note: ${text}\n`) },
-  );
+  const result = await exportAs(args, wish as Wish & { export_dir: string }, {
+    env,
+    note: (text) => terminal.err(`note: ${text}\n`),
+  });
   if (json) {
     terminal.out(`${JSON.stringify(result)}\n`);
     return 0;
@@ -51,6 +51,27 @@ export async function exportCommand(context: CommandContext): Promise<number> {
     );
   terminal.out(`check it later: tunesmith export verify ${exportDir}\n`);
   return 0;
+}
+
+async function exportAs(
+  args: TrainArgs,
+  wish: Wish & { export_dir: string },
+  deps: BaseDeps,
+): Promise<ExportResult> {
+  const { export_dir: exportDir, export_dtype, export_size, verify, force } = wish;
+  if (wish.to === 'adapter') {
+    if (export_dtype !== 'auto' && export_dtype !== 'float32')
+      throw new FactoryError({
+        code: 'ARGS_CONFLICT',
+        message: `export_dtype: expected auto or float32 with --to adapter, whose weights stay in float32, found ${export_dtype}`,
+        remedy: 'Leave out --export_dtype, or export with --to merged.',
+      });
+    const { exportAdapter } = await import('#factory/pipeline/export-adapter.ts');
+    return exportAdapter(args, { exportDir, verify, force }, deps);
+  }
+  const { exportModel } = await import('#factory/pipeline/export-model.ts');
+  const maxShardBytes = export_size * 1e9;
+  return exportModel(args, { exportDir, dtype: DTYPES[export_dtype], maxShardBytes, verify, force }, deps);
 }
 
 async function verify({ words, json, terminal }: CommandContext): Promise<number> {

@@ -1,6 +1,6 @@
 // How two models are compared, by hand.
 import { expect, test } from 'vitest';
-import { parityOf } from './export-model.ts';
+import { parityOf } from './export-parity.ts';
 
 const rows = [Int32Array.of(2, 0, 1)];
 const logits = Float32Array.of(0, 0, 0, 1, 3, 2);
