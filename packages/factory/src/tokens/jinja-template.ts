@@ -12,6 +12,7 @@ export interface JinjaMessage {
   role: string;
   content: string;
   tool_calls?: unknown;
+  tool_call_id?: string;
 }
 
 export interface RenderOptions {

@@ -1,25 +1,7 @@
 // In: generated ids, one at a time. Out: text that will not change any more. Bytes of unfinished characters and text
 // that may become a stop word are held back; the stop word itself is never given out.
+import type { StreamChunk, StreamDecoder, StreamDecoderOptions } from '#factory/records/stream-decoder.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
-
-export interface StreamDecoderOptions {
-  /** Texts that end the answer. */
-  stopWords?: readonly string[];
-  skipSpecialTokens?: boolean;
-}
-
-export interface StreamChunk {
-  /** New text, often empty. */
-  text: string;
-  /** The stop word that was found; nothing comes after it. */
-  stop: string | null;
-}
-
-export interface StreamDecoder {
-  push(id: number): StreamChunk;
-  /** The rest, unfinished characters included. */
-  end(): StreamChunk;
-}
 
 /** A character has at most four bytes, so an unfinished one older than this many ids will not be finished. */
 const MAX_PENDING_IDS = 8;
@@ -69,8 +51,11 @@ export function streamDecoder(tokenizer: TextTokenizer, options: StreamDecoderOp
   return {
     push(id) {
       if (stopped !== null) return { text: '', stop: stopped };
-      pending.push(id);
-      held += takeText(false);
+      const kept = options.keep?.get(id);
+      if (kept === undefined) {
+        pending.push(id);
+        held += takeText(false);
+      } else held += (pending.length > 0 ? takeText(true) : '') + kept;
       return release(false);
     },
     end() {

@@ -10,11 +10,17 @@ import { deriveTemplateSpec } from './jinja-template.ts';
 import { dumpPythonJson } from './python-json.ts';
 import { requireToken, SlotEncoder } from './slot-encoder.ts';
 import { slotsToJinja } from './slots-to-jinja.ts';
-import type { TemplateSpec } from './template-spec.ts';
+import type { SlotElement, TemplateSpec } from './template-spec.ts';
 import { findTemplateSpec, type TemplateVersion } from './template-table.ts';
 import { thoughtRules } from './thoughts.ts';
 import { badTools } from './tool-formats/tool-format.ts';
-import { parseCalls, renderFunctionTurn, renderToolList, toolFormat } from './tool-formats.ts';
+import {
+  parseCalls,
+  renderFunctionTurn,
+  renderToolList,
+  toolFormat,
+  V0_6_3_DEFAULT,
+} from './tool-formats.ts';
 
 const DEFAULT_TEMPLATE_SETTINGS: TemplateSettings = {
   defaultSystem: null,
@@ -47,6 +53,10 @@ export interface ResolvedTemplate extends ChatTemplate {
   readonly date: string;
   /** A chat template made of the slots, to be saved with the tokenizer; null: keep the tokenizer's own. */
   readonly jinja: string | null;
+  /** The tool format of answers, a name of tool-formats/; what its turns begin with; an answer's empty thoughts. */
+  readonly answerFormat: string;
+  readonly callHead: string;
+  readonly emptyThought: readonly number[];
   /** The tool calls in a generated answer, or null. Arguments are JSON text. */
   extractCalls(content: string): { name: string; arguments: string }[] | null;
 }
@@ -132,6 +142,9 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     thoughtWords: thoughts ? parts.thoughtWords : null,
     settings,
     date,
+    answerFormat: parts.toolFormat === V0_6_3_DEFAULT ? 'default' : parts.toolFormat,
+    callHead: textBefore(parts.slots.function),
+    emptyThought: thoughts?.empty ?? [],
     eosId,
     padId: tokenizer.padId ?? eosId,
     stopIds: findStops(
@@ -190,6 +203,12 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
         arguments: dumpPythonJson(call.arguments),
       })) ?? null,
   };
+}
+
+/** The text that stands before the content, where it is text. */
+function textBefore([first]: readonly SlotElement[]): string {
+  const at = typeof first === 'string' ? first.indexOf('{c}') : -1;
+  return at < 0 ? '' : (first as string).slice(0, at);
 }
 
 /** With replaceEos the first stop word, else the tokenizer's eos, else `<|endoftext|>`. */

@@ -6,6 +6,8 @@ import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { CompleteSpec } from './complete-spec.ts';
 
 export interface ThoughtRules {
+  /** An empty block. */
+  readonly empty: readonly number[];
   /** The messages as all turns are learned. */
   inTurns(messages: Message[]): Message[];
   /** The messages as the last answer alone is learned or generated: history without thoughts. */
@@ -28,6 +30,7 @@ export function thoughtRules(
   const clean = (messages: Message[], end: number) => removeThoughts(messages, end, thoughtWords);
 
   return {
+    empty,
     inTurns(messages) {
       if (settings.enableThinking === false) return clean(messages, messages.length);
       return discardHistory ? clean(messages, messages.length - 2) : messages;
