@@ -95,7 +95,7 @@ test('several ask at once, and one who leaves ends only its own answer', async (
   expect((await Promise.all(stayed)).map(({ text }) => text)).toEqual(alone.filter((_, i) => i !== 1));
 });
 
-test('text is continued without a template, and ids must be the model's', async () => {
+test('text is continued without a template, and ids must be of its vocabulary', async () => {
   const sampling = { ...greedy, maxTokens: 8 };
   const format = { kind: 'text' } as const;
   const fromText = await collect(model.complete({ prompt: 'A cow', format, sampling }, signal));
