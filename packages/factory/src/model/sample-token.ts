@@ -49,8 +49,14 @@ export function sampleToken(
 function drawFromAll(logits: Float32Array, temperature: number, random: () => number): number {
   const best = argmax(logits);
   const top = logits[best];
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - top) / temperature));
-  let rest = random() * weights.reduce((a, b) => a + b, 0);
+  // Plain loops: with callbacks this took longer than the model of a small vocabulary.
+  const weights = new Float64Array(logits.length);
+  let total = 0;
+  for (let id = 0; id < weights.length; id++) {
+    weights[id] = Math.exp((logits[id] - top) / temperature);
+    total += weights[id];
+  }
+  let rest = random() * total;
   for (let id = 0; id < weights.length; id++) {
     rest -= weights[id];
     if (rest < 0) return id;
