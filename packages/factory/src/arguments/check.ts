@@ -21,6 +21,7 @@ export function checkTrainArgs(args: TrainArgs, given: Record<string, unknown>):
     ...optimizerRules(args),
     ...evaluationRules(args),
     ...bestModelRules(args),
+    ...pixelRules(given),
     ...ownRules(args, given),
   ];
   if (broken.length > 0) throw asError(broken);
@@ -405,6 +406,24 @@ function bestModelRules(args: TrainArgs): Broken[] {
           : `Set metric_for_best_model to one of ${known.join(', ')}.`,
       ),
     ],
+  );
+}
+
+/** Images do nothing here, but nonsense stays nonsense. LLaMA-Factory's defaults stand for the bound that is not given. */
+function pixelRules(given: Record<string, unknown>): Broken[] {
+  const bounds = [
+    ['image', 1024, 589824],
+    ['video', 256, 65536],
+  ] as const;
+  return where(
+    ...bounds.map(([kind, low, high]): [boolean, Broken] => {
+      const keys = [`${kind}_min_pixels`, `${kind}_max_pixels`];
+      const [min, max] = [Number(given[keys[0]] ?? low), Number(given[keys[1]] ?? high)];
+      return [
+        min > max,
+        conflict(keys, `${keys[0]} ${min} is above ${keys[1]} ${max}`, `Remove ${keys.join(' and ')}.`),
+      ];
+    }),
   );
 }
 
