@@ -7,7 +7,8 @@ async function missingDriver(): Promise<string | null> {
     return null;
   } catch (error) {
     if ((error as EngineError).code !== 'ENGINE_BACKEND_UNAVAILABLE') throw error;
-    return (error as EngineError).message;
+    const hint = 'the package chromium of Debian brings a software driver, which VK_DRIVER_FILES may name';
+    return `${(error as EngineError).message}; ${hint}`;
   }
 }
 
