@@ -229,6 +229,30 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'The exported model answers otherwise than the one before.',
     'Report it; nothing was kept.',
   ],
+  EXPORT_BAD_TYPE: [
+    'A GGUF type is not known, or is made with an importance matrix.',
+    'Set one of the types that the message lists.',
+  ],
+  EXPORT_REQUANTISE: [
+    'The source is quantised already, so quantising it again adds a second error to the first.',
+    'Quantise the f16, bf16 or f32 file, or add `--allow_requantize`.',
+  ],
+  EXPORT_NO_LLAMA: [
+    "llama.cpp's library is not there, or its interface is another one.",
+    'Run `npm ci` with optional packages.',
+  ],
+  EXPORT_QUANTISE_REFUSED: [
+    'llama.cpp does not quantise the file; the message has its reason.',
+    'Check that the file is whole and has no infinite values.',
+  ],
+  EXPORT_QUANTISE_CRASHED: [
+    'The process that quantises ended by itself; the message has its last words.',
+    'Check the file and the memory, and give the command again.',
+  ],
+  EXPORT_INTERRUPTED: [
+    'Quantising was stopped before its end; nothing was kept.',
+    'Give the same command again.',
+  ],
   SERVE_CONTEXT: [
     'A prompt does not fit into the context of the model that is served.',
     'Shorten the conversation, or serve the model with a larger context.',

@@ -96,6 +96,12 @@ export const ERROR_CODES = {
   EXPORT_UNSUPPORTED: user,
   EXPORT_BAD_MANIFEST: user,
   EXPORT_DIFFERS: gate,
+  EXPORT_BAD_TYPE: user,
+  EXPORT_REQUANTISE: gate,
+  EXPORT_NO_LLAMA: environment,
+  EXPORT_QUANTISE_REFUSED: user,
+  EXPORT_QUANTISE_CRASHED: environment,
+  EXPORT_INTERRUPTED: environment,
   // serve
   SERVE_CONTEXT: user,
   SERVE_ASK: user,

@@ -21,6 +21,7 @@ export const COMMANDS = {
   eval: 'measure a model on held-out rows, every number with its interval; eval compare, verdict, judge: ship or not',
   export:
     'fold adapters into their base, checked: tunesmith export --adapter_name_or_path A --export_dir merged',
+  quantize: 'a smaller GGUF file, by llama.cpp: tunesmith quantize IN.gguf OUT.gguf --type Q4_K_M',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
   setup: 'tunesmith setup cuda: fetch the CUDA libraries of ONNX Runtime, and say what else they need',

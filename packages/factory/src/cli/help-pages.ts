@@ -12,6 +12,7 @@ import { EXPAND_KEYS } from './expand-keys.ts';
 import { EXPORT_KEYS } from './export-keys.ts';
 import { GENERATE_KEYS } from './generate-keys.ts';
 import { PLAN_KEYS } from './plan-keys.ts';
+import { QUANTIZE_KEYS } from './quantize-keys.ts';
 
 const FORMS = [
   'Forms:',
@@ -163,6 +164,26 @@ export function exportPage(): string {
 
 export function exportJson(): string {
   return `${JSON.stringify({ keys: exportKeys().map(asJson) })}\n`;
+}
+
+export function quantizePage(): string {
+  return [
+    'tunesmith quantize: a smaller GGUF file, by llama.cpp',
+    '',
+    '  tunesmith quantize IN.gguf OUT.gguf --type Q4_K_M',
+    '',
+    "The mixtures are llama.cpp's: Q4_K_M keeps half of some matrices in Q6_K. Rows that do not fit the blocks of a type fall",
+    'back to a type that they fit, which is said. The file appears when it is complete, with OUT.gguf.manifest.json (sums,',
+    'parent, type) beside it; tunesmith export verify OUT.gguf checks it later.',
+    '',
+    'Keys:',
+    ...QUANTIZE_KEYS.map(line),
+    '',
+  ].join('\n');
+}
+
+export function quantizeJson(): string {
+  return `${JSON.stringify({ keys: QUANTIZE_KEYS.map(asJson) })}\n`;
 }
 
 const PLAN_SHARED = [

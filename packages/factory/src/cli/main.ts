@@ -13,6 +13,7 @@ const LOAD: Record<CommandName, () => Promise<Command>> = {
   data: async () => (await import('./commands/data.ts')).data,
   eval: async () => (await import('./commands/eval.ts')).evaluate,
   export: async () => (await import('./commands/export.ts')).exportCommand,
+  quantize: async () => (await import('./commands/quantize.ts')).quantize,
   expand: async () => (await import('./commands/expand.ts')).expand,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
   setup: async () => (await import('./commands/setup.ts')).setup,

@@ -1,7 +1,7 @@
-// In: a folder that was exported, and where it came from. Out: `tunesmith_export.json` with the SHA-256 sum of every file, its
-// parents and the settings; and later, whether the folder is still what was written.
+// In: a folder or a file that was exported, and where it came from. Out: `tunesmith_export.json` with the SHA-256 sum of every
+// file, its parents and the settings (for one file, `<file>.manifest.json` beside it); and later, whether all is still as it was.
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { FactoryError } from '#factory/errors.ts';
 import { type WrittenFile, writeAtomic } from './atomic-file.ts';
@@ -14,7 +14,7 @@ const EXPORT_MANIFEST = 'tunesmith_export.json';
 const files = z.record(z.string(), z.strictObject({ bytes: z.number(), sha256: z.string() }));
 const schema = z.strictObject({
   format: z.literal(1),
-  kind: z.enum(['merged', 'adapter']),
+  kind: z.enum(['merged', 'adapter', 'gguf']),
   tunesmith: z.string(),
   /** The base first, then the adapters in the order that they were merged in. */
   parents: z.array(
@@ -54,10 +54,30 @@ export async function writeExportManifest(
   return whole;
 }
 
-/** What differs from the manifest, one line each; none where the folder is as it was written. */
-export async function verifyExport(dir: string): Promise<{ manifest: ExportManifest; problems: string[] }> {
-  const path = join(dir, EXPORT_MANIFEST);
-  const remedy = 'Name a folder that tunesmith export wrote, or export again.';
+/** Where the manifest of a single file lies. */
+const besideFile = (path: string) => `${path}.manifest.json`;
+
+/** For an export of one file, whose sum is known. */
+export async function writeFileManifest(
+  path: string,
+  sum: WrittenFile,
+  manifest: Omit<ExportManifest, 'format' | 'files'>,
+): Promise<void> {
+  const whole: ExportManifest = { format: 1, ...manifest, files: { [basename(path)]: sum } };
+  await writeAtomic(besideFile(path), `${JSON.stringify(whole, null, 2)}\n`);
+}
+
+/** What differs from the manifest, one line each; none where the folder, or the file, is as it was written. */
+export async function verifyExport(
+  artefact: string,
+): Promise<{ manifest: ExportManifest; problems: string[] }> {
+  const isFile = await stat(artefact).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  const dir = isFile ? dirname(artefact) : artefact;
+  const path = isFile ? besideFile(artefact) : join(dir, EXPORT_MANIFEST);
+  const remedy = 'Name a folder or a file that tunesmith exported, or export again.';
   const read = await readJsonObject(path, { code: 'EXPORT_BAD_MANIFEST', remedy });
   const parsed = schema.safeParse(read ?? {});
   if (!parsed.success)
@@ -65,7 +85,7 @@ export async function verifyExport(dir: string): Promise<{ manifest: ExportManif
       code: 'EXPORT_BAD_MANIFEST',
       message: read
         ? `${path}: ${parsed.error.issues[0].path.join('.')}: ${parsed.error.issues[0].message}`
-        : `${dir}: expected the file ${EXPORT_MANIFEST}, found none`,
+        : `${artefact}: expected the file ${basename(path)}, found none`,
       remedy,
     });
   const problems: string[] = [];
@@ -82,7 +102,7 @@ export async function verifyExport(dir: string): Promise<{ manifest: ExportManif
   return { manifest: parsed.data, problems };
 }
 
-async function sumOf(path: string): Promise<WrittenFile> {
+export async function sumOf(path: string): Promise<WrittenFile> {
   const { size } = await stat(path);
   return { bytes: size, sha256: await sha256Of(path) };
 }

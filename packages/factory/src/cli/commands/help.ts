@@ -3,7 +3,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
 /** Commands with a page of their own. */
-const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'expand'];
+const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'quantize', 'expand'];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
@@ -31,6 +31,7 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
     return json ? own.dataJson() : own.dataPage();
   }
   if (topic === 'export') return json ? pages.exportJson() : pages.exportPage();
+  if (topic === 'quantize') return json ? pages.quantizeJson() : pages.quantizePage();
   if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
   if (topic === 'eval') return json ? pages.evalJson() : pages.evalPage();
   return pages.keyPage(topic, json);
