@@ -1,8 +1,7 @@
 // In: text. Out: its language as an ISO 639-1 code, how sure that is, and how many letters speak for it. Scripts decide
 // first: kana is Japanese, Hangul Korean, Han alone Chinese; words of everyday English are known by themselves, and only
-// what is left goes to the n-gram model (eld, its smallest table), which is loaded when it is first needed.
-import { createRequire, findPackageJSON } from 'node:module';
-import { dirname, join } from 'node:path';
+// what is left goes to the n-gram model, which is loaded when it is first needed.
+import { NgramModel } from './ngram-model.ts';
 
 export interface Detected {
   /** Empty where there are too few letters to say. */
@@ -104,24 +103,12 @@ function detectLatin(sample: string, letters: number): Detected {
   // Of words alone, names and code the model makes a guess.
   const isIdentifier = words.length > 0 && words.length < 3 && sample.length < 40;
   if (letters < MIN_MODEL_LETTERS || isIdentifier) return { language: '', confidence: 0, letters };
-  const { language, getScores, isReliable } = loadModel().detect(sample);
-  if (language === '') return { language: '', confidence: 0, letters };
-  const score = getScores()[language] ?? 0;
-  return { language: isReliable() ? language : '', confidence: score, letters };
+  model ??= new NgramModel();
+  const { language, score, isReliable } = model.guess(sample);
+  return language === ''
+    ? { language, confidence: 0, letters }
+    : { language: isReliable ? language : '', confidence: score, letters };
 }
 
-interface Model {
-  detect(text: string): { language: string; getScores(): Record<string, number>; isReliable(): boolean };
-}
-let model: Model | null = null;
-
-/** Its tables take a quarter of a second and 90 MB, in every thread: most data never needs them. */
-function loadModel(): Model {
-  if (model === null) {
-    const folder = dirname(findPackageJSON('eld', import.meta.url)!);
-    // The package offers its tables to `import` only, which cannot wait here; Node loads them at once by their path.
-    const load = createRequire(import.meta.url);
-    model = (load(join(folder, 'src/entries/static.extrasmall.js')) as { eld: Model }).eld;
-  }
-  return model;
-}
+/** Its tables take a quarter of a second and some memory, in every thread: most data never needs them. */
+let model: NgramModel | null = null;
