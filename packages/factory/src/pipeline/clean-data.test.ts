@@ -194,6 +194,23 @@ describe('cleanData', () => {
     });
   });
 
+  it('shows long rows field by field, from a little before their first edit on', async () => {
+    const long = 'word '.repeat(3000);
+    const { outputDir } = await clean(
+      inputFile(lines([{ instruction: `${long}cafÃ© ${long}`, output: long.trim(), source: { page: 7 } }])),
+      { recipe: recipeOf('text') },
+    );
+    const page = readFileSync(join(outputDir, 'report.html'), 'utf8');
+    const [, json] = /id="report">(.*?)<\/script>/s.exec(page)!;
+    const [{ before, fields }] = JSON.parse(json!).edits;
+    expect(fields.map(({ name }: { name: string }) => name)).toEqual(['user', 'assistant', 'column source']);
+    expect(before[0].text).toMatch(/^….{150,}cafÃ© word .*…$/);
+    expect(fields[0].text).toMatch(/^….{150,}café word .*…$/);
+    expect(before[1].text).toMatch(/^word .*…$/);
+    expect(before[2].text).toBe('{"page":7}');
+    expect(page.length).toBeLessThan(100_000);
+  });
+
   it('refuses another recipe in the folder of a run, unknown rows and options that need new scores', async () => {
     const input = inputFile(lines([{ instruction: 'q', output: 'a' }]));
     const { outputDir } = await clean(input, { recipe: recipeOf('length', 'duplicates') });

@@ -20,16 +20,21 @@ export interface ReportReason {
   threshold: number | null;
 }
 
+/** A text of a row under its role, side or column; clipped. */
+export interface ReportField {
+  name: string;
+  text: string;
+}
+
 export interface ReportRow {
   id: string;
   file: number;
   /** From 1. */
   line: number;
-  /** Canonical JSON, clipped. */
-  text: string;
+  fields: ReportField[];
 }
 
-export interface ReportSample extends ReportRow {
+interface ReportSample extends ReportRow {
   reason: string;
   score: number | null;
   threshold: number | null;
@@ -37,9 +42,9 @@ export interface ReportSample extends ReportRow {
   survivor: ReportRow | null;
 }
 
-export interface ReportEdit extends ReportRow {
+interface ReportEdit extends ReportRow {
   reasons: string[];
-  original: string;
+  before: ReportField[];
 }
 
 export interface ReportChart {

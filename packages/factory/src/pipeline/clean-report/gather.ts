@@ -1,32 +1,39 @@
 // In: a run with verdicts. Out: what its report page shows. Samples are chosen by row id, which is a hash, so that they are
-// spread over the data and the same in every report of the same run.
+// spread over the data and the same in every report of the same run. Rows are first chosen by number, from columns without
+// texts, then read all at once (shown-rows.ts).
 import type { Recipe } from '#factory/data/clean-recipe.ts';
 import { ROW_REASONS, type RowReason } from '#factory/data/row-reasons.ts';
-import type {
-  CleanReport,
-  ReportChart,
-  ReportEdit,
-  ReportReason,
-  ReportRow,
-  ReportSample,
-} from '#factory/records/clean-report.ts';
+import type { CleanReport, ReportChart, ReportReason } from '#factory/records/clean-report.ts';
 import type { CleanCounts, InputFile, ReasonCount } from '#factory/records/ledger.ts';
 import { type CleanLedger, quote } from '#factory/store/clean-ledger.ts';
 import { passesOf } from '../clean-passes.ts';
 import { type ReasonTexts, reasonTexts } from './reason-texts.ts';
+import { ShownRows } from './shown-rows.ts';
 
 const PER_REASON = 25;
 const CLUSTERS = 40;
 const MEMBERS = 8;
 const NEAR = 4;
-/** Longest text of one row in the page, in characters. */
-const CLIP = 2400;
-
-type Row = Record<string, unknown>;
 
 export async function gatherReport(ledger: CleanLedger, recipe: Recipe): Promise<CleanReport> {
   const counts = (await ledger.info<CleanCounts>('counts'))!;
   const reasons = await reasonsOf(ledger, recipe);
+  const edits = await chooseEdits(ledger);
+  const dropped = await chooseSamples(ledger, 'decisions');
+  const flagged = await chooseSamples(ledger, 'flags');
+  const clusters = await chooseClusters(ledger);
+  const boundaries = await chooseBoundaries(ledger, recipe, reasons);
+  const shown = await ShownRows.load(ledger, [
+    ...edits.map(({ n }) => n),
+    ...[...dropped, ...flagged].flatMap(({ n, survivor }) => [n, survivor]),
+    ...clusters.flatMap(({ survivor, members }) => [survivor, ...members.map(({ n }) => n)]),
+    ...boundaries.flatMap(({ near }) => near.map(({ n }) => n)),
+  ]);
+  const sample = ({ n, survivor, ...found }: ChosenSample) => ({
+    ...shown.row(n),
+    ...found,
+    survivor: survivor < 0 ? null : shown.row(survivor),
+  });
   return {
     recipe: recipe.name,
     files: (await ledger.query('select * from files order by file')) as unknown as InputFile[],
@@ -35,12 +42,23 @@ export async function gatherReport(ledger: CleanLedger, recipe: Recipe): Promise
     reasons,
     unreadable: await unreadableOf(ledger),
     charts: await chartsOf(ledger, recipe),
-    edits: await editsOf(ledger),
-    dropped: await samplesOf(ledger, 'decisions'),
-    flagged: await samplesOf(ledger, 'flags'),
-    clusters: await clustersOf(ledger),
-    boundaries: await boundariesOf(ledger, recipe, reasons),
+    edits: byId(edits.map(({ n, reasons: why }) => ({ ...shown.edited(n), reasons: why }))),
+    dropped: byId(dropped.map(sample)),
+    flagged: byId(flagged.map(sample)),
+    clusters: clusters.map(({ survivor, size, members }) => ({
+      survivor: shown.row(survivor),
+      size,
+      members: members.map(({ n, score }) => ({ ...shown.row(n), score })),
+    })),
+    boundaries: boundaries.map(({ near, ...boundary }) => ({
+      ...boundary,
+      near: near.map(({ n, ...found }) => ({ ...shown.row(n), ...found })),
+    })),
   };
+}
+
+function byId<T extends { id: string }>(rows: T[]): T[] {
+  return rows.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
 
 async function reasonsOf(ledger: CleanLedger, recipe: Recipe): Promise<ReportReason[]> {
@@ -146,100 +164,94 @@ function lengthTable(recipe: Recipe): string {
   return pass < 0 ? 'cleaned' : `pass_${pass}`;
 }
 
-async function editsOf(ledger: CleanLedger): Promise<ReportEdit[]> {
+async function chooseEdits(ledger: CleanLedger): Promise<{ n: number; reasons: string[] }[]> {
   const rows = await ledger.query(
     `with chosen as (
-        select n from (select e.n, e.reason, row_number() over (partition by e.reason order by r.id) as place
+        select distinct n from (select e.n, row_number() over (partition by e.reason order by r.id) as place
           from (select distinct n, reason from edits) e join rows r using (n)) where place <= ${PER_REASON})
-      select c.n, c.id, c.file, c.line, c.text, c.original, (select list(distinct reason order by reason) from edits e where e.n = c.n) as reasons
-        from cleaned c where c.n in (select n from chosen) order by c.id`,
+      select n, list(distinct reason order by reason) as reasons from edits join chosen using (n) group by n`,
   );
-  return rows.map((row) => ({
-    ...reportRow(row),
-    reasons: row.reasons as string[],
-    original: clip(row.original as string),
-  }));
+  return rows as unknown as { n: number; reasons: string[] }[];
 }
 
-async function samplesOf(ledger: CleanLedger, table: 'decisions' | 'flags'): Promise<ReportSample[]> {
+interface ChosenSample {
+  n: number;
+  reason: string;
+  score: number | null;
+  threshold: number | null;
+  /** -1 where there is none. */
+  survivor: number;
+}
+
+async function chooseSamples(ledger: CleanLedger, table: 'decisions' | 'flags'): Promise<ChosenSample[]> {
   const survivor = table === 'decisions' ? 'd.survivor' : '-1';
   const rows = await ledger.query(
-    `select c.*, d.reason, d.score, d.threshold, s.id as s_id, s.file as s_file, s.line as s_line, s.text as s_text
-      from (select d.n, d.score, d.threshold, ${survivor} as survivor, u.reason,
-              row_number() over (partition by d.rule order by r.id) as place
-            from ${table} d join rules u using (rule) join rows r using (n)) d
-      join cleaned c using (n) left join cleaned s on s.n = d.survivor where d.place <= ${PER_REASON} order by c.id`,
+    `select n, reason, score, threshold, survivor from
+      (select d.n, u.reason, d.score, d.threshold, ${survivor} as survivor,
+          row_number() over (partition by d.rule order by r.id) as place
+        from ${table} d join rules u using (rule) join rows r using (n)) where place <= ${PER_REASON}`,
   );
-  return rows.map((row) => ({
-    ...reportRow(row),
-    reason: row.reason as string,
-    score: row.score as number | null,
-    threshold: row.threshold as number | null,
-    survivor:
-      row.s_id === null
-        ? null
-        : reportRow({ id: row.s_id, file: row.s_file, line: row.s_line, text: row.s_text }),
-  }));
+  return rows as unknown as ChosenSample[];
 }
 
-async function clustersOf(ledger: CleanLedger): Promise<CleanReport['clusters']> {
+interface ChosenCluster {
+  survivor: number;
+  size: number;
+  members: { n: number; score: number | null }[];
+}
+
+async function chooseClusters(ledger: CleanLedger): Promise<ChosenCluster[]> {
   const rows = await ledger.query(
     `with sizes as (select survivor, count(*)::integer as size from decisions where survivor >= 0 group by survivor order by size desc, survivor limit ${CLUSTERS}),
       members as (select d.n, d.survivor, d.score, row_number() over (partition by d.survivor order by d.n) as place
-        from decisions d where d.survivor in (select survivor from sizes))
-      select s.size, s.survivor, m.score, c.id, c.file, c.line, c.text, t.id as t_id, t.file as t_file, t.line as t_line, t.text as t_text
-        from sizes s join members m using (survivor) join cleaned c on c.n = m.n join cleaned t on t.n = s.survivor
-        where m.place <= ${MEMBERS} order by s.size desc, s.survivor, m.place`,
+        from decisions d join sizes using (survivor))
+      select size, survivor, m.n, m.score from sizes join members m using (survivor)
+        where m.place <= ${MEMBERS} order by size desc, survivor, m.place`,
   );
-  const clusters = new Map<number, CleanReport['clusters'][number]>();
-  for (const row of rows) {
-    const key = row.survivor as number;
-    if (!clusters.has(key)) {
-      const survivor = reportRow({ id: row.t_id, file: row.t_file, line: row.t_line, text: row.t_text });
-      clusters.set(key, { survivor, size: (row.size as number) + 1, members: [] });
-    }
-    clusters.get(key)!.members.push({ ...reportRow(row), score: row.score as number | null });
+  const clusters = new Map<number, ChosenCluster>();
+  for (const { survivor, size, n, score } of rows as unknown as (ChosenCluster &
+    ChosenCluster['members'][0])[]) {
+    if (!clusters.has(survivor)) clusters.set(survivor, { survivor, size: size + 1, members: [] });
+    clusters.get(survivor)!.members.push({ n, score });
   }
   return [...clusters.values()];
 }
 
-async function boundariesOf(
+interface ChosenBoundary {
+  reason: string;
+  threshold: number;
+  score: string;
+  near: { n: number; value: number; dropped: boolean }[];
+}
+
+async function chooseBoundaries(
   ledger: CleanLedger,
   recipe: Recipe,
   reasons: readonly ReportReason[],
-): Promise<CleanReport['boundaries']> {
-  const found: CleanReport['boundaries'] = [];
+): Promise<ChosenBoundary[]> {
+  const found: ChosenBoundary[] = [];
   for (const [number, pass] of passesOf(recipe.steps).entries()) {
     for (const { step } of pass.steps) {
       for (const { reason, score, threshold } of reasons.filter((one) => one.step === step.name)) {
         if (score === null || threshold === null || step.kind === 'set') continue;
         const column = quote(`${step.name}.${score}`);
-        const sides: Row[] = [];
-        for (const side of [`${column} < $1`, `${column} >= $1`])
-          sides.push(
-            ...(await ledger.query(
-              `select c.id, c.file, c.line, c.text, p.value, d.rule <> -1 as dropped from
-                (select n, ${column} as value from pass_${number} where ${side} order by abs(${column} - $1), n limit ${NEAR}) p
-                join cleaned c using (n) join decisions d using (n) order by p.value, c.n`,
-              [threshold],
-            )),
+        const near: ChosenBoundary['near'] = [];
+        for (const side of [`${column} < $1`, `${column} >= $1`]) {
+          const rows = await ledger.query(
+            `select n, value, rule <> -1 as dropped from
+              (select n, ${column} as value from pass_${number} where ${side} order by abs(${column} - $1), n limit ${NEAR})
+              join decisions using (n) order by value, n`,
+            [threshold],
           );
-        if (sides.length === 0) continue;
-        const near = sides.map((row) => ({
-          ...reportRow(row),
-          ...{ value: row.value as number, dropped: row.dropped as boolean },
-        }));
-        found.push({ reason, threshold, score, near });
+          near.push(...(rows as unknown as ChosenBoundary['near']));
+        }
+        if (near.length > 0) found.push({ reason, threshold, score, near });
       }
     }
   }
   return found;
 }
 
-function reportRow({ id, file, line, text }: Row): ReportRow {
-  return { id: id as string, file: file as number, line: (line as number) + 1, text: clip(text as string) };
-}
-
-function clip(text: string, limit = CLIP): string {
+function clip(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit)}…`;
 }

@@ -51,6 +51,7 @@ globalThis.WORDS = {
     of: 'recipe',
     score: 'score',
     standsFor: 'the row that stays',
+    column: 'column',
     verdicts: { drop: 'drop', merge: 'merge', edit: 'edit', keep: 'flag', create: 'create' },
     roles: {
       system: 'system',
@@ -62,6 +63,7 @@ globalThis.WORDS = {
       rejected: 'rejected',
       good: 'good answer',
       bad: 'bad answer',
+      tools: 'tools',
     },
   },
   zh: {
@@ -111,6 +113,7 @@ globalThis.WORDS = {
     of: '配方',
     score: '分数',
     standsFor: '保留的行',
+    column: '列',
     verdicts: { drop: '丢弃', merge: '合并', edit: '编辑', keep: '标记', create: '新建' },
     roles: {
       system: '系统',
@@ -122,6 +125,7 @@ globalThis.WORDS = {
       rejected: '较差回答',
       good: '好回答',
       bad: '坏回答',
+      tools: '工具',
     },
   },
 };

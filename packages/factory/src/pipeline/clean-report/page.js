@@ -51,24 +51,6 @@ function table(head, rows) {
 }
 const place = ({ file, line }) => `${report.files[file].path.split('/').pop()}:${line}`;
 
-/** A row is JSON that may be clipped; then it is shown as it is. */
-function turns(text) {
-  let row;
-  try {
-    row = JSON.parse(text);
-  } catch {
-    return [{ role: '', content: text }];
-  }
-  const sides =
-    row.kind === 'preference' ? ['chosen', 'rejected'] : row.kind === 'feedback' ? ['good', 'bad'] : null;
-  return [
-    ...(row.system ? [{ role: 'system', content: row.system }] : []),
-    ...row.prompt,
-    ...(row.response || []).map((turn, i) =>
-      sides === null ? turn : { role: sides[i], content: turn.content },
-    ),
-  ];
-}
 function highlight(text, needle) {
   if (needle === '') return [text];
   const parts = [];
@@ -81,12 +63,19 @@ function highlight(text, needle) {
   parts.push(text.slice(from));
   return parts;
 }
-const role = (name) => (name === '' ? [] : [el('span', { class: 'role' }, t('roles')[name] || name)]);
-const body = (text, needle = '') =>
+const fieldName = (name) => {
+  const [, column] = /^column (.*)$/s.exec(name) || [];
+  return column === undefined ? t('roles')[name] || name : `${t('column')} ${column}`;
+};
+const field = (name, ...content) => [
+  ...(name === '' ? [] : [el('span', { class: 'role' }, fieldName(name))]),
+  el('div', { class: 'field' }, ...content),
+];
+const body = (fields, needle = '') =>
   el(
     'div',
     { class: 'text' },
-    turns(text).flatMap(({ role: name, content }) => [...role(name), ...highlight(content, needle)]),
+    fields.flatMap(({ name, text }) => field(name, ...highlight(text, needle))),
   );
 
 /** Words and single signs; the longest common sequence, or the whole text where it would take long. */
@@ -133,28 +122,29 @@ function difference(before, after) {
   return [['', start], ...middle, ['', end]].filter(([, text]) => text !== '');
 }
 function diffBody(before, after) {
-  const one = turns(before),
-    two = turns(after);
   const visible = (text) =>
     text.replace(/(?![\n\t])[\p{Cc}\p{Cf}]/gu, (c) => `⟨${c.codePointAt(0).toString(16)}⟩`);
-  if (one.length !== two.length) return el('div', { class: 'two' }, body(before), body(after));
+  const isAlike = before.length === after.length && before.every(({ name }, i) => name === after[i].name);
+  if (!isAlike) return el('div', { class: 'two' }, body(before), body(after));
   return el(
     'div',
     { class: 'text' },
-    one.flatMap((turn, i) => [
-      ...role(turn.role),
-      ...difference(turn.content, two[i].content).map(([kind, text]) =>
-        kind === ''
-          ? text
-          : el(
-              kind,
-              {},
-              visible(text) === text && text.trim() === ''
-                ? text.replace(/ /g, '␣').replace(/\t/g, '⇥').replace(/\n/g, '⏎\n')
-                : visible(text),
-            ),
+    before.flatMap(({ name, text: old }, i) =>
+      field(
+        name,
+        ...difference(old, after[i].text).map(([kind, text]) =>
+          kind === ''
+            ? text
+            : el(
+                kind,
+                {},
+                visible(text) === text && text.trim() === ''
+                  ? text.replace(/ /g, '␣').replace(/\t/g, '⇥').replace(/\n/g, '⏎\n')
+                  : visible(text),
+              ),
+        ),
       ),
-    ]),
+    ),
   );
 }
 function box(row, tags, ...content) {
@@ -215,9 +205,9 @@ function drawRows() {
       (reason === '' || one.reasons.includes(reason)) &&
       (needle === '' ||
         one.row.id.startsWith(needle) ||
-        turns(one.row.text).some(({ content }) => content.toLowerCase().includes(needle)) ||
-        (one.row.original !== undefined &&
-          turns(one.row.original).some(({ content }) => content.toLowerCase().includes(needle)))),
+        [...one.row.fields, ...(one.row.before || [])].some(({ text }) =>
+          text.toLowerCase().includes(needle),
+        )),
   );
   $('found').textContent = `${count(found.length)} ${t('foundRows')}`;
   $('rows').replaceChildren(
@@ -226,7 +216,7 @@ function drawRows() {
         row.score === undefined || row.score === null
           ? []
           : [`${t('score')} ${short(row.score)}, ${t('threshold')} ${short(row.threshold)}`];
-      if (kind === 'editedRows') return box(row, reasons.map(tag), diffBody(row.original, row.text));
+      if (kind === 'editedRows') return box(row, reasons.map(tag), diffBody(row.before, row.fields));
       if (row.survivor)
         return box(
           row,
@@ -234,16 +224,16 @@ function drawRows() {
           el(
             'div',
             { class: 'two' },
-            body(row.text, needle),
+            body(row.fields, needle),
             el(
               'div',
               {},
               el('span', { class: 'role' }, `${t('standsFor')} ${place(row.survivor)}`),
-              body(row.survivor.text, needle),
+              body(row.survivor.fields, needle),
             ),
           ),
         );
-      return box(row, [...reasons.map(tag), ...numbers], body(row.text, needle));
+      return box(row, [...reasons.map(tag), ...numbers], body(row.fields, needle));
     }),
   );
   $('more').hidden = found.length <= shown;
@@ -365,19 +355,15 @@ function draw() {
               {},
               `${count(size)} ${t('group')} · `,
               el('code', {}, survivor.id),
-              ' ' +
-                (turns(survivor.text).find(({ content }) => content !== '') || { content: '' }).content.slice(
-                  0,
-                  90,
-                ),
+              ` ${(survivor.fields.find(({ text }) => text !== '') || { text: '' }).text.slice(0, 90)}`,
             ),
           );
           open.addEventListener('toggle', () => {
             if (open.open && open.children.length === 1)
               open.append(
-                box(survivor, [el('span', { class: 'tag keep' }, t('stays'))], body(survivor.text)),
+                box(survivor, [el('span', { class: 'tag keep' }, t('stays'))], body(survivor.fields)),
                 ...members.map((row) =>
-                  box(row, row.score === null ? [] : [`${t('score')} ${short(row.score)}`], body(row.text)),
+                  box(row, row.score === null ? [] : [`${t('score')} ${short(row.score)}`], body(row.fields)),
                 ),
               );
           });
@@ -410,7 +396,7 @@ function draw() {
                     t(row.dropped ? 'dropped' : 'kept'),
                   ),
                 ],
-                body(row.text),
+                body(row.fields),
               ),
             );
           }
