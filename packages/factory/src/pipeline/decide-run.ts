@@ -55,9 +55,12 @@ async function loadFindings(recipe: Recipe, rows: number, ledger: CleanLedger) {
   const scores = new Map<string, Float64Array>();
   const findings = new Map<string, SetFindings>();
   for (const [number, pass] of passesOf(recipe.steps).entries()) {
+    const names = pass.steps.flatMap(({ step }) =>
+      Object.keys(step.scores).map((name) => `${step.name}.${name}`),
+    );
+    for (const [k, values] of (await ledger.numbers(number, names, rows)).entries())
+      scores.set(names[k]!, values);
     for (const { step } of pass.steps) {
-      for (const name of Object.keys(step.scores))
-        scores.set(`${step.name}.${name}`, await ledger.numbers(number, `${step.name}.${name}`, rows));
       if (step.kind === 'row') continue;
       const own = Object.keys(step.scores).map((name) => [name, scores.get(`${step.name}.${name}`)!]);
       findings.set(step.name, {

@@ -45,11 +45,9 @@ export async function readRowPass(
   deps.onEvent({ kind: 'start', files: plan.files.length, bytes, resumedFrom: done });
   if ((await ledger.info<boolean>('read')) === true) return;
   const started = readBatches(plan, input, done);
-  await pump(started, pool, deps, async (batch, result) => {
-    await writer.add(batch, result);
-    deps.onEvent({ kind: 'progress', step: 'read', done: writer.seen, total: plan.rows });
-  });
-  await writer.end();
+  await pump(started, pool, writer, deps, () =>
+    deps.onEvent({ kind: 'progress', step: 'read', done: writer.seen, total: plan.rows }),
+  );
 }
 
 /** A later pass: the rows of the store again, into a new store. */
@@ -64,24 +62,24 @@ export async function repeatRowPass(
   const rows = new RowStore();
   const writer = new PassWriter(pass, passLayout(steps), ledger, rows);
   await writer.restart(steps);
-  await pump(storedBatches(before), pool, deps, async (batch, result) => {
-    await writer.add(batch, result);
-    deps.onEvent({ kind: 'progress', step: steps[0]!.step.name, done: rows.count, total: before.count });
-  });
-  await writer.end();
+  await pump(storedBatches(before), pool, writer, deps, () =>
+    deps.onEvent({ kind: 'progress', step: steps[0]!.step.name, done: rows.count, total: before.count }),
+  );
   return rows;
 }
 
 async function pump(
   batches: AsyncIterable<Batch>,
   pool: CleanPool,
+  writer: PassWriter,
   deps: CleanDeps,
-  apply: (batch: Batch, result: BatchResult) => Promise<void>,
+  onBatch: () => void,
 ): Promise<void> {
   const waiting: { batch: Batch; result: Promise<BatchResult> }[] = [];
   const applyFirst = async () => {
     const { batch, result } = waiting.shift()!;
-    await apply(batch, await result);
+    await writer.add(batch, await result);
+    onBatch();
   };
   try {
     for await (const batch of batches) {
@@ -90,9 +88,11 @@ async function pump(
       if (waiting.length >= pool.width) await applyFirst();
     }
     while (waiting.length > 0) await applyFirst();
+    await writer.end();
   } finally {
-    // Batches still under way must not reject out of anyone's reach.
+    // Batches still under way must not reject out of anyone's reach, and the ledger must not be closed under a commit.
     for (const { result } of waiting) result.catch(() => {});
+    await writer.settled();
   }
 }
 
@@ -157,6 +157,7 @@ class PassWriter {
   #scores: number[][];
   #labels: string[][];
   #edits: RowEdit[] = [];
+  #committing: Promise<void> = Promise.resolve();
 
   constructor(pass: number, layout: PassLayout, ledger: CleanLedger, rows: RowStore) {
     this.#pass = pass;
@@ -207,19 +208,38 @@ class PassWriter {
       for (let k = 0; k < labelCount; k++) this.#labels[k]!.push(labels[row * labelCount + k]!);
     }
     for (const edit of edits) this.#edits.push({ ...edit, row: edit.row + start });
-    if (this.#batch.json.length + this.#batch.unreadable.length >= COMMIT_ROWS) await this.#commit();
+    if (this.#batch.json.length + this.#batch.unreadable.length < COMMIT_ROWS) return;
+    // The next rows are read and measured while these are written.
+    await this.#committing;
+    this.#committing = this.#commit();
+    // A failure is met by the next wait for it, which may be a while from now.
+    this.#committing.catch(() => {});
   }
 
   async end(): Promise<void> {
+    await this.#committing;
     await this.#ledger.transaction(async () => {
       await this.#commit();
       if (this.#pass === 0) await this.#ledger.setInfo('read', true);
     });
   }
 
+  /** Resolves when no commit is under way, however it ended. */
+  async settled(): Promise<void> {
+    await this.#committing.catch(() => {});
+  }
+
+  /** Takes what was gathered; what is added while it is written belongs to the next commit. */
   async #commit(): Promise<void> {
     const { json, ids, file, line, unreadable } = this.#batch;
+    const [after, scores, labels, edits] = [this.#after, this.#scores, this.#labels, this.#edits];
     const first = this.#rows.count - json.length;
+    const seen = this.seen;
+    this.#batch = emptyBatch();
+    this.#after = [];
+    this.#edits = [];
+    this.#scores = this.#layout.scores.map(() => []);
+    this.#labels = this.#layout.labels.map(() => []);
     const numbers = json.map((_, index) => first + index);
     await this.#ledger.transaction(async () => {
       if (this.#pass === 0) {
@@ -231,15 +251,14 @@ class PassWriter {
           { type: 'text', values: json },
         ]);
         await this.#ledger.addUnreadable(unreadable);
-        await this.#ledger.setInfo('seen', this.seen);
+        await this.#ledger.setInfo('seen', seen);
       }
       await this.#ledger.append(`pass_${this.#pass}`, [
         { type: 'integer', values: numbers },
-        { type: 'text', values: this.#after },
-        ...this.#scores.map((values): Column => ({ type: 'double', values })),
-        ...this.#labels.map((values): Column => ({ type: 'text', values })),
+        { type: 'text', values: after },
+        ...scores.map((values): Column => ({ type: 'double', values })),
+        ...labels.map((values): Column => ({ type: 'text', values })),
       ]);
-      const edits = this.#edits;
       await this.#ledger.append('edits', [
         { type: 'integer', values: edits.map(({ row }) => first + row) },
         { type: 'text', values: edits.map(({ step }) => step) },
@@ -247,13 +266,8 @@ class PassWriter {
         { type: 'integer', values: edits.map(({ count }) => count) },
         { type: 'text', values: edits.map(({ detail }) => detail) },
         { type: 'text', values: edits.map(({ before }) => before) },
-        { type: 'text', values: edits.map(({ after }) => after) },
+        { type: 'text', values: edits.map(({ after: now }) => now) },
       ]);
     });
-    this.#batch = emptyBatch();
-    this.#after = [];
-    this.#edits = [];
-    this.#scores = this.#layout.scores.map(() => []);
-    this.#labels = this.#layout.labels.map(() => []);
   }
 }

@@ -146,14 +146,20 @@ export class CleanLedger {
     }
   }
 
-  /** One numeric column of a pass, in the order of rows. */
-  async numbers(pass: number, name: string, rows: number): Promise<Float64Array> {
-    const values = new Float64Array(rows).fill(Number.NaN);
-    for await (const [n, value] of this.columns(`select n, ${quote(name)} from pass_${pass}`)) {
-      for (let i = 0; i < n!.length; i++)
-        values[n![i] as number] = (value![i] as number | null) ?? Number.NaN;
+  /** Numeric columns of a pass, in the order of rows; NaN for what was not measured. */
+  async numbers(pass: number, names: readonly string[], rows: number): Promise<Float64Array[]> {
+    const all = names.map(() => new Float64Array(rows).fill(Number.NaN));
+    // Without NULLs a chunk is read several times faster.
+    const columns = names.map((name) => `coalesce(${quote(name)}, 'nan'::double)`);
+    for await (const [n, ...found] of this.columns(
+      `select ${['n', ...columns].join(', ')} from pass_${pass}`,
+    )) {
+      for (const [k, values] of all.entries()) {
+        const column = found[k]!;
+        for (let i = 0; i < column.length; i++) values[n![i] as number] = column[i] as number;
+      }
     }
-    return values;
+    return all;
   }
 
   async setInfo(key: string, value: unknown): Promise<void> {
