@@ -95,6 +95,7 @@ export const PRIVATE_PACKAGES: Record<string, readonly string[]> = {
   '@resvg/resvg-js': ['packages/factory/src/store/'],
   '@duckdb/node-api': ['packages/factory/src/store/'],
   koffi: ['packages/factory/src/export/quantise/', 'packages/factory/src/pipeline/quantise-model.test.ts'],
+  kysely: ['packages/factory/src/store/'],
 };
 
 /** The one file that may import what a user names: code that is no part of any layer. */
