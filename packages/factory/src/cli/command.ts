@@ -23,6 +23,7 @@ export const COMMANDS = {
     'fold adapters into their base, checked: tunesmith export --adapter_name_or_path A --export_dir merged',
   quantize: 'a smaller GGUF file, by llama.cpp: tunesmith quantize IN.gguf OUT.gguf --type Q4_K_M',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
+  inferences: 'what was served: list, show, export as rows to train on',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',
   setup: 'tunesmith setup cuda: fetch the CUDA libraries of ONNX Runtime, and say what else they need',
   env: 'versions, processor, memory, disk: what a bug report needs',

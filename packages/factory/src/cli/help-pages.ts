@@ -334,14 +334,14 @@ function openChoices(key: ArgKey): string {
   return open.length === 0 ? '' : ` (${open.join(', ')})`;
 }
 
-function line(key: ArgKey): string {
+export function line(key: ArgKey): string {
   const mark = { supported: '', no_effect: ' [no effect]', refused: ` [refused: ${key.why}]` }[key.status];
   const kind = key.type.kind.replace('path_or_bool', 'path');
   const head = `  ${key.name.padEnd(36)} ${kind.padEnd(7)} ${showDefault(key).padEnd(10)}`;
   return `${head} ${key.meaning}${openChoices(key)}${mark}`;
 }
 
-function asJson(key: ArgKey): Record<string, unknown> {
+export function asJson(key: ArgKey): Record<string, unknown> {
   const { name, group, status, meaning, why, refusedValues, harmless } = key;
   return { name, group, type: key.type, default: key.default, status, meaning, why, refusedValues, harmless };
 }

@@ -15,6 +15,7 @@ const LOAD: Record<CommandName, () => Promise<Command>> = {
   export: async () => (await import('./commands/export.ts')).exportCommand,
   quantize: async () => (await import('./commands/quantize.ts')).quantize,
   expand: async () => (await import('./commands/expand.ts')).expand,
+  inferences: async () => (await import('./commands/inferences.ts')).inferences,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,
   setup: async () => (await import('./commands/setup.ts')).setup,
   env: async () => (await import('./commands/env.ts')).env,

@@ -3,7 +3,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
 /** Commands with a page of their own. */
-const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'quantize', 'expand'];
+const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'quantize', 'expand', 'inferences'];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
@@ -32,6 +32,10 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
   }
   if (topic === 'export') return json ? pages.exportJson() : pages.exportPage();
   if (topic === 'quantize') return json ? pages.quantizeJson() : pages.quantizePage();
+  if (topic === 'inferences') {
+    const own = await import('../inferences/help-page.ts');
+    return json ? own.inferencesJson() : own.inferencesPage();
+  }
   if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
   if (topic === 'eval') return json ? pages.evalJson() : pages.evalPage();
   return pages.keyPage(topic, json);
