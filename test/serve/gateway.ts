@@ -53,6 +53,7 @@ export async function openGateway(served: readonly ServedModel[], wish: GatewayW
     },
     log: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>), dropped: () => 0 },
     takers: wish.takers ?? [],
+    isLoading: () => false,
     admin: wish.admin ?? { open: async () => [] },
     version: '0.0.0',
     clock: () => performance.now(),

@@ -22,6 +22,9 @@ export const COMMANDS = {
   export:
     'fold adapters into their base, checked: tunesmith export --adapter_name_or_path A --export_dir merged',
   quantize: 'a smaller GGUF file, by llama.cpp: tunesmith quantize IN.gguf OUT.gguf --type Q4_K_M',
+  serve:
+    'answer over HTTP as OpenAI does: tunesmith serve --upstream http://localhost:8001/v1 --upstream_model M',
+  keys: 'API keys of the server: tunesmith keys create | list | rotate | revoke',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   inferences: 'what was served: list, show, export as rows to train on',
   quickstart: 'fine-tune a small model on real data in a few minutes, and show the gain',

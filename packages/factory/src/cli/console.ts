@@ -1,4 +1,4 @@
-// In: texts and lines. Out: the same on stdout and stderr. This is the only file that writes to either.
+// In: texts and lines. Out: the same on stdout and stderr. Only log-sink.ts writes to stderr besides.
 import { writeSync } from 'node:fs';
 
 export interface Console {

@@ -14,6 +14,8 @@ const LOAD: Record<CommandName, () => Promise<Command>> = {
   eval: async () => (await import('./commands/eval.ts')).evaluate,
   export: async () => (await import('./commands/export.ts')).exportCommand,
   quantize: async () => (await import('./commands/quantize.ts')).quantize,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  keys: async () => (await import('./commands/keys.ts')).keys,
   expand: async () => (await import('./commands/expand.ts')).expand,
   inferences: async () => (await import('./commands/inferences.ts')).inferences,
   quickstart: async () => (await import('./commands/quickstart.ts')).quickstart,

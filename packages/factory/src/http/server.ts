@@ -49,6 +49,8 @@ export interface HttpDeps {
   /** Further readers of records, as traces and the log of inferences. */
   takers: readonly RecordTaker[];
   admin: AdminPorts;
+  /** While it is true, requests are told to come again. */
+  isLoading(): boolean;
   version: string;
   /** Milliseconds, monotonic. */
   clock(): number;
@@ -138,6 +140,8 @@ export async function startServer(deps: HttpDeps): Promise<HttpServer> {
       throw stopping();
     }
     record.keyId = authenticate(deps.access, request.headers, scope);
+    if (deps.isLoading() && scope !== 'metrics')
+      throw refusal(503, 'The models are being loaded.', { code: 'loading', retryAfter: 2 });
   });
 
   app.setErrorHandler((error, request, reply) => {
@@ -170,13 +174,12 @@ export async function startServer(deps: HttpDeps): Promise<HttpServer> {
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', (_, reply) => {
     const states = models.list().map(({ id, model }) => [id, model.isReady()] as const);
-    const isReady = !isStopping && states.length > 0 && states.every(([, ready]) => ready);
-    return reply
-      .code(isReady ? 200 : 503)
-      .send({
-        status: isReady ? 'ready' : isStopping ? 'stopping' : 'not ready',
-        models: Object.fromEntries(states),
-      });
+    const isReady =
+      !isStopping && !deps.isLoading() && states.length > 0 && states.every(([, ready]) => ready);
+    return reply.code(isReady ? 200 : 503).send({
+      status: isReady ? 'ready' : isStopping ? 'stopping' : 'not ready',
+      models: Object.fromEntries(states),
+    });
   });
   app.get('/metrics', { config: { scope: 'metrics' } }, async (_, reply) =>
     reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics()),

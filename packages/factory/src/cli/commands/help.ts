@@ -3,7 +3,19 @@ import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
 
 /** Commands with a page of their own. */
-const PAGES = ['train', 'generate', 'plan', 'data', 'eval', 'export', 'quantize', 'expand', 'inferences'];
+const PAGES = [
+  'train',
+  'generate',
+  'plan',
+  'data',
+  'eval',
+  'export',
+  'quantize',
+  'serve',
+  'keys',
+  'inferences',
+  'expand',
+];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
   const [topic, ...more] = words;
@@ -37,6 +49,11 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
     return json ? own.inferencesJson() : own.inferencesPage();
   }
   if (topic === 'expand') return json ? pages.expandJson() : pages.expandPage();
+  if (topic === 'serve' || topic === 'keys') {
+    const own = await import('../serve/help-page.ts');
+    if (topic === 'keys') return json ? own.keysJson() : own.keysPage();
+    return json ? own.serveJson() : own.servePage();
+  }
   if (topic === 'eval') return json ? pages.evalJson() : pages.evalPage();
   return pages.keyPage(topic, json);
 }

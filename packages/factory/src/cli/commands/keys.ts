@@ -59,9 +59,7 @@ export async function keys({ words, json, terminal }: CommandContext): Promise<n
     case 'list': {
       const all = listKeys(wish.keys_file);
       const lines = all.map((key) => `${line(key, nowMs)}\n`).join('');
-      terminal.out(
-        json ? `${JSON.stringify(all)}\n` : lines || `there are no keys in ${wish.keys_file}\n`,
-      );
+      terminal.out(json ? `${JSON.stringify(all)}\n` : lines || `there are no keys in ${wish.keys_file}\n`);
     }
   }
   return 0;

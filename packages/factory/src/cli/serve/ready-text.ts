@@ -19,7 +19,11 @@ export function readyText({ url, models, requiresKeys }: ReadyFacts): string {
   ].join('\n');
 }
 
-function curlLines(base: string, { id, chat }: ReadyFacts['models'][number], requiresKeys: boolean): string[] {
+function curlLines(
+  base: string,
+  { id, chat }: ReadyFacts['models'][number],
+  requiresKeys: boolean,
+): string[] {
   const body = chat
     ? { model: id, messages: [{ role: 'user', content: 'Hello' }] }
     : { model: id, prompt: 'Once upon a time', max_tokens: 64 };
