@@ -48,7 +48,7 @@ export class Admission {
   async enter(key: string, signal: AbortSignal): Promise<Place> {
     signal.throwIfAborted();
     if (this.#mayBegin(key)) return this.#begin(key, 0);
-    if (this.#queue.length >= this.#limits.maxQueue) throw this.#busy('the queue is full');
+    if (this.#queue.length >= this.#limits.maxQueue) throw busy('the queue is full', this.#state());
     const from = this.#clock();
     await new Promise<void>((resolve, reject) => {
       const leave = () => {
@@ -72,7 +72,7 @@ export class Admission {
       };
       const timer = setTimeout(() => {
         leave();
-        reject(this.#busy(`no place was free for ${this.#limits.queueTimeoutMs} ms`));
+        reject(busy(`no place was free for ${this.#limits.queueTimeoutMs} ms`, this.#state()));
       }, this.#limits.queueTimeoutMs);
       signal.addEventListener('abort', gone);
       this.#queue.push(waiting);
@@ -125,14 +125,26 @@ export class Admission {
     best?.start();
   }
 
-  #busy(why: string): FactoryError {
-    const ahead = (this.#queue.length + 1) / this.#limits.maxConcurrent;
-    const retryAfter = Math.min(60, Math.max(1, Math.ceil((ahead * this.#meanMs) / 1000)));
-    return new FactoryError({
-      code: 'SERVE_BUSY',
-      message: `Too many requests: ${why} (${this.#inFlight} under way, ${this.#queue.length} waiting).`,
-      remedy: `Ask again in ${retryAfter} s.`,
-      details: { retryAfter },
-    });
+  #state(): Crowd {
+    const waiting = this.#queue.length;
+    const waitMs = ((waiting + 1) / this.#limits.maxConcurrent) * this.#meanMs;
+    return { inFlight: this.#inFlight, waiting, waitMs };
   }
+}
+
+interface Crowd {
+  inFlight: number;
+  waiting: number;
+  /** About how long a place takes. */
+  waitMs: number;
+}
+
+function busy(why: string, { inFlight, waiting, waitMs }: Crowd): FactoryError {
+  const retryAfter = Math.min(60, Math.max(1, Math.ceil(waitMs / 1000)));
+  return new FactoryError({
+    code: 'SERVE_BUSY',
+    message: `Too many requests: ${why} (${inFlight} under way, ${waiting} waiting).`,
+    remedy: `Ask again in ${retryAfter} s.`,
+    details: { retryAfter },
+  });
 }

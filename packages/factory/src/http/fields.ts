@@ -99,9 +99,9 @@ export function refuseUnknown(
     if (known.has(name) || !fields.has(name)) continue;
     const path = fields.path(name);
     const why = Object.hasOwn(unsupported, name) ? unsupported[name] : null;
-    throw why === null
-      ? badRequest(path, `Unknown parameter: '${path}'.`, 'unknown_parameter')
-      : badRequest(path, `Unsupported parameter: '${path}' ${why}.`, 'unsupported_parameter');
+    if (why !== null)
+      throw badRequest(path, `Unsupported parameter: '${path}' ${why}.`, 'unsupported_parameter');
+    throw badRequest(path, `Unknown parameter: '${path}'.`, 'unknown_parameter');
   }
 }
 

@@ -73,7 +73,9 @@ export function openInference(deps: InferenceDeps): Inference {
       }
     } catch (error) {
       const reason = reasonOf(error, abort.signal);
-      throw reason;
+      if (!(reason instanceof FactoryError)) throw error;
+      const typed: FactoryError = reason;
+      throw typed;
     } finally {
       clearTimeout(timer);
       running.delete(abort);
