@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { FactoryError } from '#factory/errors.ts';
+import { FactoryError } from '#factory/errors.ts';
 import type { ServedAbilities, ServedModel } from '#factory/records/served-model.ts';
 import type { ModelSet } from '#factory/serve/model-set.ts';
 import type { Admission } from './admission.ts';
