@@ -3,8 +3,8 @@
 import { matrixProduct, openBackend } from '@tunesmith/engine';
 import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
+import { inType } from '#factory/model/convert-type.ts';
 import { expectedTensors } from '#factory/model/expected-tensors.ts';
-import { f32ToBf16, f32ToF16Checked } from '#factory/model/half.ts';
 import { floatsOf } from '#factory/model/load-weights.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -20,11 +20,11 @@ export interface MergedModel {
   close(): Promise<void>;
 }
 
-/** `dtype` null keeps that of every tensor; a changed one keeps its own too. */
+/** `dtype` null keeps that of every tensor, a changed one's too; 'exact' keeps it where no adapter changed it. */
 export async function mergeModel(
   base: Pick<Base, 'config' | 'weights'>,
   adapterDirs: readonly string[],
-  dtype: WeightTensor['dtype'] | null,
+  dtype: WeightTensor['dtype'] | 'exact' | null,
 ): Promise<MergedModel> {
   const expected = expectedTensors(base.config);
   const embedding = expected.get('model.embed_tokens.weight') as number[];
@@ -48,33 +48,22 @@ export async function mergeModel(
     new Map(),
   );
   const changed = new Set(names);
+  const typeOf = (name: string, own: WeightTensor['dtype']): WeightTensor['dtype'] => {
+    if (dtype === 'exact') return changed.has(name) ? 'F32' : own;
+    return dtype ?? own;
+  };
   const tensors = new Map(
-    [...source.tensors].map(([name, entry]) => [name, { ...entry, dtype: dtype ?? entry.dtype }]),
+    [...source.tensors].map(([name, entry]) => [name, { ...entry, dtype: typeOf(name, entry.dtype) }]),
   );
   const read = async (name: string): Promise<WeightTensor> => {
     const tensor = await source.read(name);
-    const wanted = dtype ?? tensor.dtype;
+    const wanted = typeOf(name, tensor.dtype);
     if (!changed.has(name)) return inType(tensor, wanted);
     const values = floatsOf(tensor);
     await edit(name, values);
     return inType({ name, shape: tensor.shape, dtype: 'F32', data: values }, wanted);
   };
   return { config, weights: { tensors, read }, changed, close: () => backend.dispose() };
-}
-
-function inType(tensor: WeightTensor, dtype: WeightTensor['dtype']): WeightTensor {
-  if (tensor.dtype === dtype) return tensor;
-  const values = floatsOf(tensor);
-  if (dtype === 'F32') return { ...tensor, dtype, data: values };
-  if (dtype === 'BF16') return { ...tensor, dtype, data: f32ToBf16(values) };
-  const { data, overflowed } = f32ToF16Checked(values);
-  if (overflowed > 0)
-    throw new FactoryError({
-      code: 'EXPORT_UNSUPPORTED',
-      message: `tensor ${tensor.name}: ${overflowed} values are beyond float16, whose largest is 65504`,
-      remedy: 'Set export_dtype to bfloat16 or float32.',
-    });
-  return { ...tensor, dtype, data };
 }
 
 function notMergeable(dir: string): FactoryError {

@@ -1,60 +1,11 @@
-// In: the metadata of a GGUF file. Out: the tokenizer files that a Hugging Face folder would hold, as text. Only
-// vocabularies whose rules are known exactly are converted; others are refused by name.
+// In: the metadata of a GGUF file. Out: the tokenizer files that a Hugging Face folder would hold, as text: those that the
+// file has itself, else made of its vocabulary where its rules are known exactly; other vocabularies are refused by name.
 import { FactoryError } from '#factory/errors.ts';
 import type { GgufMetadata } from '#factory/records/gguf.ts';
+import { BYTE_LEVEL, type ByteLevelRules, byteLevel } from './gguf-pre-tokenizers.ts';
 
 /** `tokenizer.ggml.token_type`. */
 const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
-const QWEN_SPLIT =
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
-const byteLevel = (useRegex: boolean) => ({
-  type: 'ByteLevel',
-  add_prefix_space: false,
-  trim_offsets: false,
-  use_regex: useRegex,
-});
-const splitBy = (pattern: string) => ({
-  type: 'Sequence',
-  pretokenizers: [
-    { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-    byteLevel(false),
-  ],
-});
-
-interface ByteLevelRules {
-  normalizer: object | null;
-  preTokenizer: object;
-  ignoreMerges: boolean;
-  addsBos: boolean;
-}
-
-/** By `tokenizer.ggml.pre`: what stands before byte-level BPE. */
-const BYTE_LEVEL: Readonly<Record<string, ByteLevelRules>> = {
-  'gpt-2': { normalizer: null, preTokenizer: byteLevel(true), ignoreMerges: false, addsBos: false },
-  qwen2: {
-    normalizer: { type: 'NFC' },
-    preTokenizer: splitBy(QWEN_SPLIT),
-    ignoreMerges: false,
-    addsBos: false,
-  },
-  'llama-bpe': {
-    normalizer: null,
-    preTokenizer: splitBy(QWEN_SPLIT.replace('|\\p{N}|', '|\\p{N}{1,3}|')),
-    ignoreMerges: true,
-    addsBos: true,
-  },
-  smollm: {
-    normalizer: null,
-    preTokenizer: {
-      type: 'Sequence',
-      pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
-    },
-    ignoreMerges: false,
-    addsBos: false,
-  },
-};
 
 /** tokenizer.json and tokenizer_config.json of the vocabulary in `file`. */
 export function ggufTokenizerFiles(metadata: GgufMetadata, file: string): Map<string, Buffer> {
@@ -65,9 +16,13 @@ export function ggufTokenizerFiles(metadata: GgufMetadata, file: string): Map<st
   const model = metadata.get('tokenizer.ggml.model');
   const pre = metadata.get('tokenizer.ggml.pre');
   const vocabulary = { tokens, kinds };
-  let definition: object;
+  const whole = metadata.get('tokenizer.huggingface.json');
+  let definition: object | string;
   let addsBos: boolean;
-  if (model === 'llama') {
+  if (typeof whole === 'string') {
+    definition = whole;
+    addsBos = false;
+  } else if (model === 'llama') {
     definition = sentencePiece(metadata, vocabulary, file);
     addsBos = true;
   } else if (model === 'gpt2' && typeof pre === 'string' && Object.hasOwn(BYTE_LEVEL, pre)) {
@@ -93,7 +48,7 @@ export function ggufTokenizerFiles(metadata: GgufMetadata, file: string): Map<st
   const template = metadata.get('tokenizer.chat_template');
   if (typeof template === 'string') config.chat_template = template;
   return new Map([
-    ['tokenizer.json', Buffer.from(JSON.stringify(definition))],
+    ['tokenizer.json', Buffer.from(typeof definition === 'string' ? definition : JSON.stringify(definition))],
     ['tokenizer_config.json', Buffer.from(JSON.stringify(config))],
   ]);
 }

@@ -1,5 +1,5 @@
 // In: blocks of ggml's tensor types as they lie in a GGUF file. Out: their values in float32, as gguf-py's
-// `dequantize` computes them, to the last bit. Layouts: ggml-quants.h. Quantising is not done here.
+// `dequantize` computes them, to the last bit, and q8_0 back. Layouts: ggml-quants.h. The other types are packed by ggml itself.
 import { GGML_TYPES, type GgmlType } from '#factory/records/gguf.ts';
 
 export interface BlockType {
@@ -163,6 +163,29 @@ const q6k: BlockType['expand'] = (from, start, count, into, to) => {
     }
   }
 };
+
+/** Float32 values in whole blocks as q8_0, with the roundings of gguf-py's quants.py. */
+export function quantiseQ8(values: Float32Array): Uint8Array {
+  const { size, bytes } = GGML_TYPES.Q8_0;
+  const blocks = values.length / size;
+  const out = new Uint8Array(blocks * bytes);
+  const scales = new Float16Array(1);
+  const scaleBytes = new Uint8Array(scales.buffer);
+  for (let b = 0, at = 0; b < blocks; b++, at += bytes) {
+    let largest = 0;
+    for (let i = 0; i < size; i++) largest = Math.max(largest, Math.abs(values[b * size + i]));
+    const d = fround(largest / 127);
+    const inverse = d === 0 ? 0 : fround(1 / d);
+    scales[0] = d;
+    out.set(scaleBytes, at);
+    for (let i = 0; i < size; i++) {
+      const x = fround(values[b * size + i] * inverse);
+      // Halves away from zero.
+      out[at + 2 + i] = Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
+    }
+  }
+  return out;
+}
 
 const packed = (
   name: Exclude<GgmlType, 'F32' | 'F16' | 'BF16'>,

@@ -13,6 +13,7 @@ import { f32ToF16Checked } from '../half.ts';
 import { releaseArray } from '../release-array.ts';
 import type { SafetensorsSource } from '../safetensors.ts';
 import { ggufConfig, llama3Scaling } from './gguf-config.ts';
+import { ggufRowOrder } from './gguf-names.ts';
 import { badGguf, type GgufHeader, type GgufTensor, readGgufHeader } from './header.ts';
 
 export interface OpenGguf {
@@ -112,7 +113,7 @@ function sourceOf(
     const tensor = find(name);
     const bytes = await readBytes(file, tensor, path);
     checkScales(tensor, bytes, name, path);
-    return { ...tensor, bytes, placeOf: rowOrder(name, config) };
+    return { ...tensor, bytes, placeOf: ggufRowOrder(name, config) };
   };
   let isOpen = true;
   return {
@@ -197,20 +198,6 @@ function plainTensor(
     data.set(stored.subarray(row * width, (row + 1) * width), placeOf(row) * width);
   releaseArray(bytes);
   return { name, dtype, shape, data };
-}
-
-/**
- * llama.cpp turns neighbouring values of a head together, Hugging Face values half a head apart, so its converter puts the
- * rows of q and k of Llama models in another order. Where a row of the file belongs; null where it is in place.
- */
-function rowOrder(name: string, config: ModelConfig): ((row: number) => number) | null {
-  const isLlama = config.architecture === 'llama' || config.architecture === 'mistral';
-  if (!isLlama || !/self_attn\.[qk]_proj\./.test(name)) return null;
-  const { headDim: d } = config;
-  return (row) => {
-    const within = row % d;
-    return row - within + (within & 1) * (d / 2) + (within >> 1);
-  };
 }
 
 async function readBytes(
