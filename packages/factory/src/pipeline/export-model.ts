@@ -3,7 +3,6 @@
 import { copyFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FactoryError } from '#factory/errors.ts';
-import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
 import { formatConfig } from '#factory/model/format-config.ts';
 import { writeShardedSafetensors } from '#factory/model/write-safetensors.ts';
 import type { WeightTensor } from '#factory/records/model-config.ts';
@@ -12,10 +11,11 @@ import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { errnoOf } from '#factory/store/disk-error.ts';
 import { writeExportManifest } from '#factory/store/export-manifest.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
+import { openFullBase } from './export-base.ts';
 import { parentsOf } from './export-parents.ts';
 import { compareExport, type ExportParity, PARITY_FILE, probeModel } from './export-parity.ts';
 import { mergeModel } from './merge-model.ts';
-import { type Base, type BaseDeps, openBase } from './open-base.ts';
+import type { Base, BaseDeps } from './open-base.ts';
 import { requireTrainedBase, trainedTemplate } from './trained-base.ts';
 import { companionFiles, ownVersion } from './write-outputs.ts';
 
@@ -48,20 +48,8 @@ export async function exportModel(
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const dir = resolve(exportDir);
-  const base = await openBase(args, 'infer', deps);
+  const base = await openFullBase(args, deps);
   try {
-    if (base.tokenizerFiles)
-      throw new FactoryError({
-        code: 'EXPORT_UNSUPPORTED',
-        message: `${args.model_name_or_path}: adapters are merged into folders of safetensors, found a GGUF file`,
-        remedy: 'Set model_name_or_path to the Hugging Face folder that the GGUF file was made from.',
-      });
-    if (codedBits(base.config))
-      throw new FactoryError({
-        code: 'EXPORT_UNSUPPORTED',
-        message: `${args.model_name_or_path}: expected weights in full precision to merge into, found a checkpoint that bitsandbytes has quantised`,
-        remedy: 'Set model_name_or_path to the checkpoint that is not quantised.',
-      });
     await requireTrainedBase(args, base, force);
     const template = await trainedTemplate(args, base, deps.note);
     const merged = await mergeModel(base, args.adapter_name_or_path, dtype);

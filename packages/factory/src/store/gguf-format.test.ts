@@ -108,6 +108,21 @@ test('what was written is read', async () => {
   );
 });
 
+test('a vocabulary larger than the first piece of memory', async () => {
+  const path = join(dir, 'large.gguf');
+  const tokens = Array.from({ length: 9_000 }, (_, i) => `token ${i} ${'x'.repeat(i % 40)}`);
+  const fields = new Map<string, GgufField>([
+    ['tokens', { type: 'array', of: 'string', value: tokens }],
+    ['kinds', { type: 'array', of: 'int32', value: tokens.map((_, i) => i) }],
+  ]);
+  await writeAtomic(path, encodeGguf(fields, [tensor('a', [4], 'F32')]));
+  const file = await open(path);
+  const { metadata } = await readGgufHeader(file, path);
+  await file.close();
+  expect(metadata.get('tokens')).toEqual(tokens);
+  expect(metadata.get('kinds')).toEqual(tokens.map((_, i) => i));
+});
+
 test('a tensor of the wrong length is not written', async () => {
   const path = join(dir, 'short.gguf');
   const short = { ...tensor('a', [4], 'F32'), *pieces() {} };

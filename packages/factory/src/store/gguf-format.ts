@@ -41,6 +41,20 @@ const NUMBER_OF: Readonly<Record<GgufScalarType | 'array', number>> = {
   float64: 12,
 };
 
+const SIZE_OF: Readonly<Record<Exclude<GgufScalarType, 'string'>, number>> = {
+  uint8: 1,
+  int8: 1,
+  bool: 1,
+  uint16: 2,
+  int16: 2,
+  uint32: 4,
+  int32: 4,
+  float32: 4,
+  uint64: 8,
+  int64: 8,
+  float64: 8,
+};
+
 export async function* encodeGguf(
   fields: GgufFields,
   tensors: readonly GgufTensorToWrite[],
@@ -136,44 +150,26 @@ class Bytes {
 
   number(type: Exclude<GgufScalarType, 'string'>, value: number | bigint): void {
     const number = Number(value);
-    switch (type) {
-      case 'bool':
-      case 'uint8':
-        this.#bytes.writeUInt8(number, this.#room(1));
-        return;
-      case 'int8':
-        this.#bytes.writeInt8(number, this.#room(1));
-        return;
-      case 'uint16':
-        this.#bytes.writeUInt16LE(number, this.#room(2));
-        return;
-      case 'int16':
-        this.#bytes.writeInt16LE(number, this.#room(2));
-        return;
-      case 'uint32':
-        this.#bytes.writeUInt32LE(number, this.#room(4));
-        return;
-      case 'int32':
-        this.#bytes.writeInt32LE(number, this.#room(4));
-        return;
-      case 'float32':
-        this.#bytes.writeFloatLE(number, this.#room(4));
-        return;
-      case 'uint64':
-        this.#bytes.writeBigUInt64LE(BigInt(value), this.#room(8));
-        return;
-      case 'int64':
-        this.#bytes.writeBigInt64LE(BigInt(value), this.#room(8));
-        return;
-      case 'float64':
-        this.#bytes.writeDoubleLE(number, this.#room(8));
-    }
+    // Making room may move the bytes.
+    const at = this.#room(SIZE_OF[type]);
+    const bytes = this.#bytes;
+    if (type === 'bool' || type === 'uint8') bytes.writeUInt8(number, at);
+    else if (type === 'int8') bytes.writeInt8(number, at);
+    else if (type === 'uint16') bytes.writeUInt16LE(number, at);
+    else if (type === 'int16') bytes.writeInt16LE(number, at);
+    else if (type === 'uint32') bytes.writeUInt32LE(number, at);
+    else if (type === 'int32') bytes.writeInt32LE(number, at);
+    else if (type === 'float32') bytes.writeFloatLE(number, at);
+    else if (type === 'uint64') bytes.writeBigUInt64LE(BigInt(value), at);
+    else if (type === 'int64') bytes.writeBigInt64LE(BigInt(value), at);
+    else bytes.writeDoubleLE(number, at);
   }
 
   text(value: string): void {
     const bytes = Buffer.byteLength(value, 'utf8');
     this.number('uint64', bytes);
-    this.#bytes.write(value, this.#room(bytes), 'utf8');
+    const at = this.#room(bytes);
+    this.#bytes.write(value, at, 'utf8');
   }
 
   padded(): Uint8Array {

@@ -103,7 +103,10 @@ export function findPreTokenizer(
 ): string | null {
   const ids = tokenizer.encode(SAMPLE);
   if (tokenizer.addsBos && tokenizer.bosId !== null) ids.unshift(tokenizer.bosId);
-  const hash = createHash('sha256').update(`[${ids.join(', ')}]`).digest('hex').slice(0, 16);
+  const hash = createHash('sha256')
+    .update(`[${ids.join(', ')}]`)
+    .digest('hex')
+    .slice(0, 16);
   if (Object.hasOwn(BY_IDS, hash)) return BY_IDS[hash];
   const { ignore_merges: ignoreMerges } = definition.model as { ignore_merges?: boolean };
   const normalizer = definition.normalizer as { type?: string } | null;
@@ -111,7 +114,8 @@ export function findPreTokenizer(
   if (normalizer && normalizer.type !== 'NFC') return null;
   const rules = canonical(definition.pre_tokenizer);
   for (const [name, known] of Object.entries(BYTE_LEVEL))
-    if (canonical(known.preTokenizer) === rules && known.ignoreMerges === (ignoreMerges ?? false)) return name;
+    if (canonical(known.preTokenizer) === rules && known.ignoreMerges === (ignoreMerges ?? false))
+      return name;
   return null;
 }
 

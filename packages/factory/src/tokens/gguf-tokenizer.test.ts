@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GgufMetadata, GgufValue } from '#factory/records/gguf.ts';
 import { assetPath } from '../../../../test/assets.ts';
+import { findPreTokenizer } from './gguf-pre-tokenizers.ts';
 import { ggufTokenizerFiles } from './gguf-tokenizer.ts';
 import { openTokenizer, tokenizerOf } from './tokenizer.ts';
 
@@ -45,6 +46,8 @@ describe.skipIf(!reference)('the ids of the Hugging Face folder', () => {
       }),
     );
     const theirs = await openTokenizer(qwen!);
+    // A published vocabulary is known by its ids, whatever its rules are said to be.
+    expect(findPreTokenizer({ model: {}, pre_tokenizer: null }, theirs)).toBe('qwen2');
     for (const text of [...strings, '<|im_start|>user\n12345 <think> x</think><|im_end|>', `[PAD${pad}]`]) {
       const ids = theirs.encode(text);
       expect(ours.encode(text), JSON.stringify(text)).toEqual(ids);

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { GgufFields, GgufMetadata, GgufValue } from '#factory/records/gguf.ts';
-import { assetPath } from '../../../../test/assets.ts';
-import { findPreTokenizer } from './gguf-pre-tokenizers.ts';
 import { ggufTokenizerFiles } from './gguf-tokenizer.ts';
 import { ggufVocabulary } from './gguf-vocabulary.ts';
 import { readSentencePieces } from './sentencepiece-model.ts';
@@ -108,12 +106,4 @@ test('a SentencePiece model that ends within a field is a typed error', () => {
     expect(() => readSentencePieces(bytes.subarray(0, length), 'm')).toThrow(
       expect.objectContaining({ code: 'TOKENS_BAD_TOKENIZER' }),
     );
-});
-
-const qwen = assetPath('tokenizers/qwen3');
-test.skipIf(!qwen)('a published vocabulary is known by its ids', () => {
-  const files = filesOf(qwen!);
-  const tokenizer = tokenizerOf(new Map(Object.entries(files)), qwen!);
-  const rules = { model: {}, pre_tokenizer: null };
-  expect(findPreTokenizer(rules, tokenizer)).toBe('qwen2');
 });

@@ -49,7 +49,8 @@ export function ggufVocabulary(
   const settings = parse(files['tokenizer_config.json']);
   const { model } = definition;
   const isSentencePiece = model.type === 'BPE' && model.byte_fallback === true;
-  const isByteLevel = model.type === 'BPE' && JSON.stringify(definition.pre_tokenizer).includes('"ByteLevel"');
+  const isByteLevel =
+    model.type === 'BPE' && JSON.stringify(definition.pre_tokenizer).includes('"ByteLevel"');
   if (!isSentencePiece && !isByteLevel)
     throw unsupported(
       options.dir,
@@ -81,7 +82,13 @@ export function ggufVocabulary(
 }
 
 function parse(bytes: Uint8Array | undefined): JsonObject {
-  return bytes ? (JSON.parse(Buffer.from(bytes).toString('utf8').replace(/^\uFEFF/, '')) as JsonObject) : {};
+  return bytes
+    ? (JSON.parse(
+        Buffer.from(bytes)
+          .toString('utf8')
+          .replace(/^\uFEFF/, ''),
+      ) as JsonObject)
+    : {};
 }
 
 function preTokenizer(
@@ -148,7 +155,9 @@ function fillPieces(
     else if (text === unknown) set(id, text, KIND.unknown, 0);
     else set(id, text, KIND.normal, scoreOf(text, id));
   }
-  const listed = settings.added_tokens_decoder as Record<string, { content: string; special?: boolean }> | undefined;
+  const listed = settings.added_tokens_decoder as
+    | Record<string, { content: string; special?: boolean }>
+    | undefined;
   const pieces = model ? readSentencePieces(model, `${dir}/tokenizer.model`) : [];
   const isKnown = new Set<number>();
   for (const [id, { piece, score, kind }] of pieces.entries()) {
@@ -214,7 +223,8 @@ function specialIds(
   const ids = new Map<string, number>();
   const set = (role: string, id: unknown) => {
     const name = GGUF_ROLE[role] ?? role;
-    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < rows && !ids.has(name)) ids.set(name, id);
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < rows && !ids.has(name))
+      ids.set(name, id);
   };
   for (const role of ROLES) {
     const stored = settings[`${role}_token`];

@@ -57,6 +57,8 @@ export interface ResolvedTemplate extends ChatTemplate {
   readonly answerFormat: string;
   readonly callHead: string;
   readonly emptyThought: readonly number[];
+  /** Such a template, whatever the tokenizer has; null where the slots cannot be written so. */
+  slotsJinja(): string | null;
   /** The tool calls in a generated answer, or null. Arguments are JSON text. */
   extractCalls(content: string): { name: string; arguments: string }[] | null;
 }
@@ -132,6 +134,11 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     return { c: renderFunctionTurn(callFormat, content, words) };
   }
 
+  function slotsJinja(): string | null {
+    const { defaultSystem, kind } = parts;
+    return slotsToJinja({ ...parts.slots, defaultSystem, kind }, tokenizer, eosId);
+  }
+
   const thoughts = isReasoning ? thoughtRules(parts, settings, tokenizer) : null;
 
   return {
@@ -167,14 +174,8 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
       settings: isReasoning ? settings : null,
       date: [parts.toolFormat, parts.functionFormat].includes('llama3') ? date : null,
     }),
-    jinja:
-      tokenizer.chatTemplate === null || spec.replaceJinja
-        ? slotsToJinja(
-            { ...parts.slots, defaultSystem: parts.defaultSystem, kind: parts.kind },
-            tokenizer,
-            eosId,
-          )
-        : null,
+    jinja: tokenizer.chatTemplate === null || spec.replaceJinja ? slotsJinja() : null,
+    slotsJinja,
     encodeTurns(messages, system, tools) {
       invariant(messages.length % 2 === 0, 'turns are pairs');
       const turns = thoughts ? thoughts.inTurns(messages) : messages;

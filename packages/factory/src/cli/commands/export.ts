@@ -8,13 +8,14 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
 import { EXPORT_KEYS } from '../export-keys.ts';
 
-const DTYPES = { auto: null, float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
+const DTYPES = { auto: null, float32: 'F32', float16: 'F16', bfloat16: 'BF16', q8_0: 'Q8_0' } as const;
 
 interface Wish {
   export_dir: string | null;
   export_dtype: keyof typeof DTYPES;
   export_size: number;
-  to: 'merged' | 'adapter';
+  export_pre_tokenizer: string | null;
+  to: 'merged' | 'adapter' | 'gguf';
   force: boolean;
   verify: boolean;
 }
@@ -69,9 +70,25 @@ async function exportAs(
     const { exportAdapter } = await import('#factory/pipeline/export-adapter.ts');
     return exportAdapter(args, { exportDir, verify, force }, deps);
   }
+  const dtype = DTYPES[export_dtype];
+  const { export_pre_tokenizer: preTokenizer } = wish;
+  if (wish.to === 'gguf') {
+    const { exportGguf } = await import('#factory/pipeline/export-gguf.ts');
+    return exportGguf(args, { exportDir, fileType: dtype, preTokenizer, verify, force }, deps);
+  }
+  if (dtype === 'Q8_0' || preTokenizer !== null)
+    throw onlyGguf(dtype === 'Q8_0' ? 'export_dtype q8_0' : 'export_pre_tokenizer');
   const { exportModel } = await import('#factory/pipeline/export-model.ts');
   const maxShardBytes = export_size * 1e9;
-  return exportModel(args, { exportDir, dtype: DTYPES[export_dtype], maxShardBytes, verify, force }, deps);
+  return exportModel(args, { exportDir, dtype, maxShardBytes, verify, force }, deps);
+}
+
+function onlyGguf(what: string): FactoryError {
+  return new FactoryError({
+    code: 'ARGS_CONFLICT',
+    message: `${what}: expected --to gguf, whose files alone have it`,
+    remedy: 'Add --to gguf, or leave the key out.',
+  });
 }
 
 async function verify({ words, json, terminal }: CommandContext): Promise<number> {

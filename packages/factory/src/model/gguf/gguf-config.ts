@@ -6,9 +6,12 @@ import type { GgufHeader } from './header.ts';
 
 const ARCHITECTURES = ['llama', 'qwen2', 'qwen3'];
 
+/** Whether files with this `general.architecture` are read here. */
+export const canReadGguf = (architecture: unknown) => ARCHITECTURES.includes(architecture as string);
+
 export function ggufConfig({ metadata, tensors }: GgufHeader, path: string): Record<string, unknown> {
   const arch = metadata.get('general.architecture');
-  if (typeof arch !== 'string' || !ARCHITECTURES.includes(arch))
+  if (typeof arch !== 'string' || !canReadGguf(arch))
     throw new FactoryError({
       code: 'MODEL_UNKNOWN_ARCHITECTURE',
       message: `${path}: general.architecture: expected one of ${ARCHITECTURES.join(', ')}, found ${JSON.stringify(arch) ?? 'none'}`,

@@ -48,9 +48,7 @@ export function ggufModelFields(config: ModelConfig, fileType: GgufFileType): Gg
   // Gemma 2's converter leaves out the base, which is llama.cpp's default.
   if (arch !== 'gemma2' || config.ropeTheta !== 10_000) real('rope.freq_base', config.ropeTheta);
   if (config.windowRope) real('rope.freq_base_swa', config.windowRope.theta);
-  addScaling(config, real, whole, (key, value) =>
-    fields.set(`${arch}.${key}`, { type: 'string', value }),
-  );
+  addScaling(config, real, whole, (key, value) => fields.set(`${arch}.${key}`, { type: 'string', value }));
 
   if (experts) {
     whole('expert_count', experts.count);
@@ -103,11 +101,7 @@ function originalPositions(scaling: RopeScaling | null): number | null {
   return scaling && 'originalMaxPositions' in scaling ? scaling.originalMaxPositions : null;
 }
 
-function addWindows(
-  { slidingWindow }: ModelConfig,
-  arch: string,
-  fields: Map<string, GgufField>,
-): void {
+function addWindows({ slidingWindow }: ModelConfig, arch: string, fields: Map<string, GgufField>): void {
   const pattern = WINDOW_PATTERN[arch];
   const window = slidingWindow.find((size) => size !== null);
   if (pattern === undefined && arch !== 'phi3') return;

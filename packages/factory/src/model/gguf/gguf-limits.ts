@@ -33,21 +33,30 @@ function refusals(config: ModelConfig): [boolean, string][] {
       config.activation !== (isGemma ? 'gelu_tanh' : 'silu'),
       `its activation is ${isGemma ? 'gelu' : 'silu'}, the model's ${config.activation}`,
     ],
-    [arch === 'gemma2' && !config.tieEmbeddings, 'its output head is the embedding, the model has one of its own'],
+    [
+      arch === 'gemma2' && !config.tieEmbeddings,
+      'its output head is the embedding, the model has one of its own',
+    ],
     [config.outputBias && !isLlama, 'it has no bias on the attention output'],
     [config.mlpBias && (!isLlama || experts !== null), 'it has no bias in the MLP'],
     [
       (arch === 'chatglm' || arch === 'phi3') && heads * headDim !== hiddenSize,
       `its attention is as wide as the hidden state (${hiddenSize}), the model's is ${heads} × ${headDim}`,
     ],
-    [arch === 'qwen3moe' && !experts?.normalised, "it makes an expert's weights add up to one (norm_topk_prob: true)"],
     [
-      experts !== null && experts.layers.includes(false),
+      arch === 'qwen3moe' && !experts?.normalised,
+      "it makes an expert's weights add up to one (norm_topk_prob: true)",
+    ],
+    [
+      experts?.layers.includes(false) ?? false,
       'it has experts in every layer, the model has layers without',
     ],
     [scaling?.kind === 'yarn' && !scaling.truncate, 'it rounds the bounds of yarn (truncate: true)'],
     [scaling?.kind === 'llama3' && !isLlama, 'it knows the rope scaling llama3 in Llama models only'],
-    [scaling?.kind === 'longrope' && arch !== 'phi3', 'it knows the rope scaling longrope in Phi models only'],
+    [
+      scaling?.kind === 'longrope' && arch !== 'phi3',
+      'it knows the rope scaling longrope in Phi models only',
+    ],
     [
       config.windowRope !== null && (config.windowRope.scaling !== null || arch !== 'gemma3'),
       'it does not scale the rope of layers with a window',

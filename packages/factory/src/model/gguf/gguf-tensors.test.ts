@@ -75,7 +75,7 @@ test.each(Object.keys(references))('%s', async (name) => {
     const found: Record<string, { shape: readonly number[]; bytes: string }> = {};
     for (const { name: tensor, shape, type: own, pieces } of ggufTensors(config, weights, type)) {
       const hash = createHash('sha256');
-      for await (const piece of pieces()) hash.update(piece);
+      for await (const piece of pieces()) hash.update(piece as Uint8Array);
       found[tensor] = { shape, bytes: `${own} ${hash.digest('hex').slice(0, 16)}` };
     }
     const theirs = Object.entries(tensors).map(([tensor, entry]) => [

@@ -86,9 +86,7 @@ function* encode(
   const step = Math.max(1, Math.floor(PIECE / width)) * (width === 1 ? GGML_TYPES[type].size : 1);
   for (let row = 0; row < rows; row += step) {
     const end = Math.min(rows, row + step);
-    const picked = order
-      ? pickRows(data, row, end, width, order)
-      : data.slice(row * width, end * width);
+    const picked = order ? pickRows(data, row, end, width, order) : data.slice(row * width, end * width);
     const values = floatsOf({ dtype, data: picked });
     if (offset !== 0) for (let i = 0; i < values.length; i++) values[i] += offset;
     yield packed(name, type, values);
