@@ -149,6 +149,7 @@ export function exportPage(): string {
     'tunesmith export: a model folder that any tool can load',
     '',
     '  tunesmith export --model_name_or_path M --adapter_name_or_path A --export_dir merged [--export_dtype bfloat16]',
+    '  tunesmith export --to gguf --model_name_or_path M --adapter_name_or_path A --export_dir gguf [--export_dtype float16]',
     '  tunesmith export verify merged',
     '',
     'Adapters (LoRA, rsLoRA, DoRA, PiSSA, whole modules) are folded into the weights one tensor at a time. The folder',

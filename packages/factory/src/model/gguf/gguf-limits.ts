@@ -47,10 +47,7 @@ function refusals(config: ModelConfig): [boolean, string][] {
       arch === 'qwen3moe' && !experts?.normalised,
       "it makes an expert's weights add up to one (norm_topk_prob: true)",
     ],
-    [
-      experts?.layers.includes(false) ?? false,
-      'it has experts in every layer, the model has layers without',
-    ],
+    [experts?.layers.includes(false) ?? false, 'it has experts in every layer, the model has layers without'],
     [scaling?.kind === 'yarn' && !scaling.truncate, 'it rounds the bounds of yarn (truncate: true)'],
     [scaling?.kind === 'llama3' && !isLlama, 'it knows the rope scaling llama3 in Llama models only'],
     [
