@@ -37,7 +37,12 @@ export async function chooseTemplate(
   return template;
 }
 
-export function templateOf(args: TrainArgs, base: Pick<Base, 'tokenizer'>): ResolvedTemplate {
+export function templateOf(
+  args: TrainArgs,
+  base: Pick<Base, 'tokenizer' | 'storedTemplate'>,
+): ResolvedTemplate {
+  if (args.template === null && base.storedTemplate)
+    return resolveTemplate({ tokenizer: base.tokenizer, ...base.storedTemplate });
   return resolveTemplate({
     tokenizer: base.tokenizer,
     name: args.template,

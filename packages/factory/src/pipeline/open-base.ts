@@ -9,6 +9,7 @@ import { applyRopeScaling } from '#factory/model/rope.ts';
 import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
 import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
+import { ggufTemplate, type StoredTemplate } from '#factory/tokens/gguf-template.ts';
 import { ggufTokenizerFiles } from '#factory/tokens/gguf-tokenizer.ts';
 import { openTokenizer, tokenizerOf } from '#factory/tokens/tokenizer.ts';
 
@@ -20,6 +21,8 @@ export interface Base {
   generationConfig: Record<string, unknown>;
   /** Tokenizer files that were made, where the base is no folder that holds them. */
   tokenizerFiles?: ReadonlyMap<string, Buffer>;
+  /** The template that a GGUF file was exported with. */
+  storedTemplate?: StoredTemplate;
 }
 
 export interface BaseDeps {
@@ -67,6 +70,7 @@ async function openGgufBase(args: TrainArgs, use: 'train' | 'infer', { note }: B
   for (const text of notes) note(text);
   const tokenizerFiles = ggufTokenizerFiles(metadata, path);
   const tokenizer = tokenizerOf(tokenizerFiles, path, { splitSpecialTokens: args.split_special_tokens });
+  const storedTemplate = ggufTemplate(metadata);
   return {
     dir: dirname(resolve(path)),
     config: scaled(config, args, use, note),
@@ -74,6 +78,7 @@ async function openGgufBase(args: TrainArgs, use: 'train' | 'infer', { note }: B
     tokenizer,
     generationConfig: {},
     tokenizerFiles,
+    ...(storedTemplate ? { storedTemplate } : {}),
   };
 }
 
