@@ -96,6 +96,7 @@ export const PRIVATE_PACKAGES: Record<string, readonly string[]> = {
   '@duckdb/node-api': ['packages/factory/src/store/'],
   koffi: ['packages/factory/src/export/quantise/', 'packages/factory/src/pipeline/quantise-model.test.ts'],
   kysely: ['packages/factory/src/store/'],
+  'node-llama-cpp': ['packages/factory/src/serve/llama/'],
 };
 
 /** The one file that may import what a user names: code that is no part of any layer. */

@@ -274,6 +274,14 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'An API key, or the file of keys, is not usable.',
     'List the keys with `tunesmith keys list`; the message names what is wrong.',
   ],
+  SERVE_MODEL: [
+    'llama.cpp cannot load the model or the adapter.',
+    'Write the file again with `tunesmith export --to gguf`.',
+  ],
+  SERVE_MEMORY: [
+    'Weights and contexts do not fit into memory.',
+    'Set a smaller `context_size` or fewer `slots`, or serve a smaller quantisation.',
+  ],
   SERVE_BUSY: [
     'All places and the queue are taken.',
     'Ask again after the seconds of `Retry-After`, or raise `max_queue`.',
