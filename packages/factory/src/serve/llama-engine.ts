@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { FactoryError } from '#factory/errors.ts';
 import type { TokenAsk, TokenEngine, TokenEvent } from '#factory/records/token-engine.ts';
 import { checkAsk, checkIds } from './llama/check-ask.ts';
+import { checkModelFile } from './llama/check-file.ts';
 import { grammarOf } from './llama/grammar.ts';
 import { type Mailbox, openMailbox } from './llama/mailbox.ts';
 import type {
@@ -55,6 +56,7 @@ interface Call {
 
 export async function openLlamaEngine(options: LlamaEngineOptions): Promise<LlamaEngine> {
   const { queue: mostWaiting, ...settings } = options;
+  await checkModelFile(settings.modelPath);
   const adapters = new Map<string, Adapter>();
   /** Those that were swapped or unloaded too, as long as a question needs them. */
   const known = new Set<Adapter>();
