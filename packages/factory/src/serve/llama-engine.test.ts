@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AnswerFormat } from '#factory/records/served-model.ts';
 import type { TokenAsk, TokenEvent } from '#factory/records/token-engine.ts';
 import {
-  TINY_END,
   TINY_VOCABULARY,
   tinyIds,
   tinyText,
