@@ -12,7 +12,7 @@ export function columns(rows: readonly (readonly string[])[]): string {
 }
 
 /** Cells of a terminal: characters of East Asian scripts take two. */
-function widthOf(text: string): number {
+export function widthOf(text: string): number {
   let width = 0;
   for (const character of text)
     width += /[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/.test(character) ? 2 : 1;

@@ -16,6 +16,7 @@ export type Command = (context: CommandContext) => Promise<number>;
 export const COMMANDS = {
   train: 'fine-tune a model: tunesmith train --model_name_or_path M --do_train --dataset D, or a YAML file',
   generate: 'answer a prompt, or chat, with a model and an optional adapter',
+  chat: 'talk to a model in the terminal: tunesmith chat MODEL [--beside base]',
   plan: 'what fits, before anything starts: tunesmith plan --model_name_or_path Qwen2.5-7B --memory 12GB',
   data: 'clean rows and explain every one: tunesmith data clean rows.jsonl --output_dir cleaned',
   eval: 'measure a model on held-out rows, every number with its interval; eval compare, verdict, judge: ship or not',

@@ -4,6 +4,7 @@ import { currentName, OLD_NAMES } from '#factory/arguments/rename.ts';
 import { suggest } from '#factory/arguments/suggest.ts';
 import { ARG_TABLE, GROUP_TITLES } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
+import { CHAT_KEYS } from './chat-keys.ts';
 import { COMMANDS } from './command.ts';
 import { EVAL_ACTIONS } from './eval/actions.ts';
 import { evalActionsPage } from './eval/help-page.ts';
@@ -95,6 +96,31 @@ export function generatePage(): string {
 
 export function generateJson(): string {
   return `${JSON.stringify({ keys: [...GENERATE_KEYS, ...answeringKeys()].map(asJson) })}\n`;
+}
+
+export function chatPage(): string {
+  return [
+    'tunesmith chat: talk to a model, or to two side by side',
+    '',
+    '  tunesmith chat outputs --beside base              a trained adapter beside its base',
+    '  tunesmith chat model.gguf --template qwen',
+    '  tunesmith chat NAME --endpoint http://localhost:8000/v1',
+    '',
+    'MODEL is a folder of Hugging Face, the folder of an adapter, a GGUF file, or a name at the endpoint. In the chat, clear',
+    'forgets, /system TEXT sets the system text, /save FILE appends the conversation as rows that training reads, exit',
+    'leaves, and Ctrl-C stops an answer.',
+    '',
+    'Keys of this command:',
+    ...CHAT_KEYS.map(line),
+    '',
+    'Keys shared with training:',
+    ...answeringKeys().map(line),
+    '',
+  ].join('\n');
+}
+
+export function chatJson(): string {
+  return `${JSON.stringify({ keys: [...CHAT_KEYS, ...answeringKeys()].map(asJson) })}\n`;
 }
 
 /** Keys of training that another command takes too, in the order of the table. */
@@ -292,7 +318,9 @@ export function keyPage(word: string, json: boolean): string {
   const name = word.replace(/^--?/, '').replaceAll('-', '_');
   const key =
     ARG_TABLE.get(currentName(name)) ??
-    [...GENERATE_KEYS, ...EXPAND_KEYS, ...PLAN_KEYS, ...EVAL_KEYS].find((one) => one.name === name);
+    [...GENERATE_KEYS, ...CHAT_KEYS, ...EXPAND_KEYS, ...PLAN_KEYS, ...EVAL_KEYS].find(
+      (one) => one.name === name,
+    );
   if (key === undefined) {
     const meant = suggest(name, [...ARG_TABLE.keys(), ...OLD_NAMES, ...Object.keys(COMMANDS)]);
     throw new FactoryError({

@@ -9,6 +9,7 @@ import { renderError } from './render-error.ts';
 const LOAD: Record<CommandName, () => Promise<Command>> = {
   train: async () => (await import('./commands/train.ts')).train,
   generate: async () => (await import('./commands/generate.ts')).generate,
+  chat: async () => (await import('./commands/chat.ts')).chatCommand,
   plan: async () => (await import('./commands/plan.ts')).plan,
   data: async () => (await import('./commands/data.ts')).data,
   eval: async () => (await import('./commands/eval.ts')).evaluate,

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
 import { parseModelArgs } from '#factory/arguments/parse.ts';
 import { FactoryError } from '#factory/errors.ts';
+import type { ChatTurn } from '#factory/pipeline/inference.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { type ChatMessage, chat } from '../chat.ts';
+import { samplingOf } from '../chat/sampling-of.ts';
 import type { CommandContext } from '../command.ts';
 import { GENERATE_KEYS } from '../generate-keys.ts';
 import { stopOnSignals } from '../interrupt.ts';
@@ -28,14 +29,17 @@ export async function generate({ words, json, terminal, env }: CommandContext): 
   for (const note of notes) terminal.err(`note: ${note.text}\n`);
   const prompt = wish.chat ? '' : await readPrompt(wish);
 
+  if (wish.chat) {
+    const { talk } = await import('../chat/talk.ts');
+    return await talk([{ name: 'answer', args }], null, {
+      ...{ terminal, env, system: wish.system, layout: 'rows', showsSpeed: false },
+      sampling: samplingOf(args, wish.stop),
+    });
+  }
   const { openGenerator } = await import('#factory/pipeline.ts');
   const generator = await openGenerator(args, env);
   try {
     const settings = generationSettings(args, wish.stop);
-    if (wish.chat) {
-      await chat(generator, settings, wish.system, terminal);
-      return 0;
-    }
     const stop = stopOnSignals(() => {});
     try {
       const showsText = wish.stream && !json;
@@ -58,8 +62,8 @@ export async function generate({ words, json, terminal, env }: CommandContext): 
   }
 }
 
-function conversation(system: string | null, prompt: string): ChatMessage[] {
-  const question: ChatMessage = { role: 'user', content: prompt };
+function conversation(system: string | null, prompt: string): ChatTurn[] {
+  const question: ChatTurn = { role: 'user', content: prompt };
   return system === null ? [question] : [{ role: 'system', content: system }, question];
 }
 

@@ -15,6 +15,7 @@ const PAGES = [
   'keys',
   'inferences',
   'expand',
+  'chat',
 ];
 
 export async function help({ words, terminal, json }: CommandContext): Promise<number> {
@@ -37,6 +38,7 @@ async function page(topic: string | undefined, json: boolean): Promise<string> {
   const pages = await import('../help-pages.ts');
   if (topic === 'train') return json ? pages.trainJson() : pages.trainPage();
   if (topic === 'generate') return json ? pages.generateJson() : pages.generatePage();
+  if (topic === 'chat') return json ? pages.chatJson() : pages.chatPage();
   if (topic === 'plan') return json ? pages.planJson() : pages.planPage();
   if (topic === 'data') {
     const own = await import('../data/help-page.ts');
