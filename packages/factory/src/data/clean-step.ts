@@ -40,6 +40,8 @@ export interface ReasonSpec {
   verdict: Exclude<Verdict, 'create'>;
   /** For drop and keep reasons of row steps. Edit reasons are reported by `edited`, merge reasons by `decide`. */
   rule?: RowRule;
+  /** For reasons of set steps that go by a threshold: what is compared with it, and its option. `null`: values of pairs. */
+  boundary?: { score: string | null; option: string };
   text: StepText;
 }
 

@@ -211,6 +211,24 @@ describe('cleanData', () => {
     expect(page.length).toBeLessThan(100_000);
   });
 
+  it('shows pairs on both sides of the threshold for near duplicates', async () => {
+    const words = Array.from({ length: 20 }, (_, i) => `word${i}`);
+    const rows = [words, [...words, 'x'], [...words.slice(0, 17), 'a', 'b', 'c']];
+    const { outputDir } = await clean(
+      inputFile(lines(rows.map((one) => ({ instruction: one.join(' '), output: 'same' })))),
+      { recipe: recipeOf({ duplicates: { floor: 0.5 } }) },
+    );
+    const page = readFileSync(join(outputDir, 'report.html'), 'utf8');
+    const [, json] = /id="report">(.*?)<\/script>/s.exec(page)!;
+    const [boundary] = JSON.parse(json!).boundaries;
+    expect(boundary).toMatchObject({ reason: 'near_duplicate', threshold: 0.75, score: '' });
+    const places = boundary.near.map(({ line, value, dropped, other }: (typeof boundary)['near'][0]) => [
+      ...[line, other.line, value < 0.75, dropped],
+    ]);
+    expect(places).toContainEqual([1, 2, false, true]);
+    expect(places).toContainEqual([2, 3, true, false]);
+  });
+
   it('refuses another recipe in the folder of a run, unknown rows and options that need new scores', async () => {
     const input = inputFile(lines([{ instruction: 'q', output: 'a' }]));
     const { outputDir } = await clean(input, { recipe: recipeOf('length', 'duplicates') });

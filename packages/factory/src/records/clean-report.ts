@@ -61,7 +61,7 @@ export interface CleanReport {
   reasons: ReportReason[];
   unreadable: {
     reason: string;
-    text: string;
+    text: Bilingual;
     rows: number;
     samples: { place: string; detail: string; raw: string }[];
   }[];
@@ -70,11 +70,13 @@ export interface CleanReport {
   dropped: ReportSample[];
   flagged: ReportSample[];
   clusters: { survivor: ReportRow; size: number; members: (ReportRow & { score: number | null })[] }[];
-  /** Rows on both sides of each threshold, nearest first. */
+  /** The rows nearest to each threshold, on both sides, by value. */
   boundaries: {
     reason: string;
     threshold: number;
+    /** Empty for the likeness of pairs. */
     score: string;
-    near: (ReportRow & { value: number; dropped: boolean })[];
+    /** `other` is the row that it is like. */
+    near: (ReportRow & { value: number; dropped: boolean; other: ReportRow | null })[];
   }[];
 }

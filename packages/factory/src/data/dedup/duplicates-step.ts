@@ -120,6 +120,7 @@ export const duplicatesStep: SetStep = {
     },
     near_duplicate: {
       verdict: 'merge',
+      boundary: { score: null, option: 'threshold' },
       text: { en: 'nearly the same text as another row', zh: '与另一行近似相同' },
     },
   },

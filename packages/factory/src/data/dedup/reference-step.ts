@@ -46,6 +46,7 @@ export const referenceStep: SetStep = {
   reasons: {
     in_reference: {
       verdict: 'drop',
+      boundary: { score: 'similarity', option: 'threshold' },
       text: { en: 'the other set has this prompt, or one near to it', zh: '另一数据集中有相同或近似的提示' },
     },
   },

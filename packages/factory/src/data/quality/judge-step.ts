@@ -61,6 +61,7 @@ export const judgeStep: SetStep = {
   reasons: {
     judged_low: {
       verdict: 'drop',
+      boundary: { score: 'score', option: 'min_score' },
       text: { en: 'a language model gave a low score', zh: '大模型评分过低' },
     },
     not_judged: {

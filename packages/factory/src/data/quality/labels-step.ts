@@ -40,9 +40,14 @@ export const labelsStep: SetStep = {
     entropy: { en: 'evenness of all labels (0 to 1)', zh: '全部标签的均匀度（0 到 1）' },
   },
   reasons: {
-    rare_label: { verdict: 'keep', text: { en: 'few rows have this label', zh: '该标签的行数很少' } },
+    rare_label: {
+      verdict: 'keep',
+      boundary: { score: 'label_rows', option: 'min_rows' },
+      text: { en: 'few rows have this label', zh: '该标签的行数很少' },
+    },
     uneven_labels: {
       verdict: 'keep',
+      boundary: { score: 'entropy', option: 'min_entropy' },
       text: {
         en: 'nearly all rows have the same few labels, such as this',
         zh: '几乎所有行都是少数几个标签',

@@ -27,7 +27,7 @@ export async function gatherReport(ledger: CleanLedger, recipe: Recipe): Promise
     ...edits.map(({ n }) => n),
     ...[...dropped, ...flagged].flatMap(({ n, survivor }) => [n, survivor]),
     ...clusters.flatMap(({ survivor, members }) => [survivor, ...members.map(({ n }) => n)]),
-    ...boundaries.flatMap(({ near }) => near.map(({ n }) => n)),
+    ...boundaries.flatMap(({ near }) => near.flatMap(({ n, other }) => [n, other])),
   ]);
   const sample = ({ n, survivor, ...found }: ChosenSample) => ({
     ...shown.row(n),
@@ -52,7 +52,11 @@ export async function gatherReport(ledger: CleanLedger, recipe: Recipe): Promise
     })),
     boundaries: boundaries.map(({ near, ...boundary }) => ({
       ...boundary,
-      near: near.map(({ n, ...found }) => ({ ...shown.row(n), ...found })),
+      near: near.map(({ n, other, ...found }) => ({
+        ...shown.row(n),
+        ...found,
+        other: other < 0 ? null : shown.row(other),
+      })),
     })),
   };
 }
@@ -95,7 +99,7 @@ async function unreadableOf(ledger: CleanLedger): Promise<CleanReport['unreadabl
     );
     found.push({
       reason,
-      text: ROW_REASONS[reason]?.text ?? reason,
+      text: { en: ROW_REASONS[reason]?.text ?? reason, zh: ROW_REASONS[reason]?.zh ?? reason },
       rows: group.rows as number,
       samples: samples.map(({ path, line, detail, raw }) => ({
         place: `${path}:${(line as number) + 1}`,
@@ -221,7 +225,8 @@ interface ChosenBoundary {
   reason: string;
   threshold: number;
   score: string;
-  near: { n: number; value: number; dropped: boolean }[];
+  /** `other` is the row that it is compared with, -1 where there is none. */
+  near: { n: number; value: number; dropped: boolean; other: number }[];
 }
 
 async function chooseBoundaries(
@@ -233,19 +238,25 @@ async function chooseBoundaries(
   for (const [number, pass] of passesOf(recipe.steps).entries()) {
     for (const { step } of pass.steps) {
       for (const { reason, score, threshold } of reasons.filter((one) => one.step === step.name)) {
-        if (score === null || threshold === null || step.kind === 'set') continue;
-        const column = quote(`${step.name}.${score}`);
+        if (threshold === null) continue;
+        const column = score === null ? 'value' : quote(`${step.name}.${score}`);
+        // Of a pair, the row that goes comes first.
+        const from =
+          score === null
+            ? `(select case when rule = -1 then a else b end as n, case when rule = -1 then b else a end as other, value
+                from pairs join decisions on n = b where step = '${step.name}')`
+            : `(select n, -1 as other, ${column} from pass_${number})`;
         const near: ChosenBoundary['near'] = [];
         for (const side of [`${column} < $1`, `${column} >= $1`]) {
           const rows = await ledger.query(
-            `select n, value, rule <> -1 as dropped from
-              (select n, ${column} as value from pass_${number} where ${side} order by abs(${column} - $1), n limit ${NEAR})
-              join decisions using (n) order by value, n`,
+            `select n, other, value, rule <> -1 as dropped from
+              (select n, other, ${column} as value from ${from} where ${side} order by abs(${column} - $1), n, other limit ${NEAR})
+              join decisions using (n) order by value, n, other`,
             [threshold],
           );
           near.push(...(rows as unknown as ChosenBoundary['near']));
         }
-        if (near.length > 0) found.push({ reason, threshold, score, near });
+        if (near.length > 0) found.push({ reason, threshold, score: score ?? '', near });
       }
     }
   }

@@ -17,7 +17,8 @@ globalThis.WORDS = {
     rowsHint:
       'Samples of edited, dropped and flagged rows; the ledger has all of them (tunesmith data why RUN ROW).',
     clusters: 'Duplicates',
-    clustersHint: 'The largest groups: the row that stays, then rows that it stands for.',
+    clustersHint:
+      'The largest groups: the row that stays, then rows that it stands for, with what they have otherwise.',
     boundaries: 'At the thresholds',
     boundariesHint:
       'The rows nearest to each threshold, on both sides of it. Where the wrong side looks good, move the threshold: tunesmith data decide RUN --set step.threshold=value.',
@@ -52,6 +53,9 @@ globalThis.WORDS = {
     score: 'score',
     standsFor: 'the row that stays',
     column: 'column',
+    similarity: 'similarity',
+    besides: 'compared with',
+    unknown: 'not clear',
     verdicts: { drop: 'drop', merge: 'merge', edit: 'edit', keep: 'flag', create: 'create' },
     roles: {
       system: 'system',
@@ -79,7 +83,7 @@ globalThis.WORDS = {
     rows: '行',
     rowsHint: '被编辑、丢弃或标记的行的样本；全部行都在台账中（tunesmith data why RUN ROW）。',
     clusters: '重复',
-    clustersHint: '最大的重复组：先是保留的行，然后是由它代表的行。',
+    clustersHint: '最大的重复组：先是保留的行，然后是由它代表的行及其不同之处。',
     boundaries: '阈值附近',
     boundariesHint:
       '每个阈值两侧最接近的行。如果被丢弃一侧的行看起来不错，请移动阈值：tunesmith data decide RUN --set step.threshold=value。',
@@ -114,6 +118,9 @@ globalThis.WORDS = {
     score: '分数',
     standsFor: '保留的行',
     column: '列',
+    similarity: '相似度',
+    besides: '对比',
+    unknown: '不明',
     verdicts: { drop: '丢弃', merge: '合并', edit: '编辑', keep: '标记', create: '新建' },
     roles: {
       system: '系统',

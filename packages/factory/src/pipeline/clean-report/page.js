@@ -151,7 +151,7 @@ function box(row, tags, ...content) {
   return el(
     'div',
     { class: 'row' },
-    el('div', { class: 'head' }, el('code', {}, row.id), place(row), ...tags),
+    el('div', { class: 'head' }, el('code', {}, row.id), el('span', {}, place(row)), ...tags),
     ...content,
   );
 }
@@ -169,23 +169,22 @@ function chart({ name, bars }) {
     line = 20,
     left = 86;
   const most = Math.max(1, ...bars.map(({ kept, dropped }) => kept + dropped));
-  const scale = (width - left - 70) / most;
+  const numbers = ({ kept, dropped }) => count(kept) + (dropped > 0 ? ` / ${count(dropped)}` : '');
+  // Numbers stand behind the bars; a digit takes about 6.5 of the drawing's units.
+  const scale = (width - left - 12 - 6.5 * Math.max(0, ...bars.map((bar) => numbers(bar).length))) / most;
   const drawing = svg('svg', {
     viewBox: `0 0 ${width} ${Math.max(1, bars.length) * line + 4}`,
     role: 'img',
     'aria-label': name[language],
   });
-  bars.forEach(({ name: bar, kept, dropped }, i) => {
+  bars.forEach((bar, i) => {
+    const { kept, dropped } = bar;
     const y = i * line + 3;
     drawing.append(
-      svg('text', { x: left - 6, y: y + 11, 'text-anchor': 'end' }, bar),
+      svg('text', { x: left - 6, y: y + 11, 'text-anchor': 'end' }, bar.name || t('unknown')),
       svg('rect', { class: 'bar-keep', x: left, y, width: kept * scale, height: line - 7 }),
       svg('rect', { class: 'bar-drop', x: left + kept * scale, y, width: dropped * scale, height: line - 7 }),
-      svg(
-        'text',
-        { x: left + (kept + dropped) * scale + 5, y: y + 11 },
-        count(kept) + (dropped > 0 ? ` / ${count(dropped)}` : ''),
-      ),
+      svg('text', { x: left + (kept + dropped) * scale + 5, y: y + 11 }, numbers(bar)),
     );
   });
   return el('figure', {}, el('figcaption', {}, name[language]), drawing);
@@ -215,7 +214,7 @@ function drawRows() {
       const numbers =
         row.score === undefined || row.score === null
           ? []
-          : [`${t('score')} ${short(row.score)}, ${t('threshold')} ${short(row.threshold)}`];
+          : [el('span', {}, `${t('score')} ${short(row.score)}, ${t('threshold')} ${short(row.threshold)}`)];
       if (kind === 'editedRows') return box(row, reasons.map(tag), diffBody(row.before, row.fields));
       if (row.survivor)
         return box(
@@ -251,7 +250,7 @@ function draw() {
   const { counts } = report;
   const named = report.files
     .slice(0, 3)
-    .map(({ path, format, encoding }) => `${path} (${format}, ${encoding})`)
+    .map(({ path, format, encoding }) => `${path.split('/').slice(-2).join('/')} (${format}, ${encoding})`)
     .join(', ');
   $('source').textContent =
     `${t('of')}: ${report.recipe} · ${named}${report.files.length > 3 ? ` … (${report.files.length})` : ''}`;
@@ -316,7 +315,7 @@ function draw() {
     table(
       [[t('why')], [t('n'), true], [t('sample')]],
       report.unreadable.map((one) => [
-        [el('span', {}, `${one.text} `, el('code', {}, one.reason))],
+        [el('span', {}, `${one.text[language]} `, el('code', {}, one.reason))],
         [count(one.rows), true],
         [
           el(
@@ -363,7 +362,11 @@ function draw() {
               open.append(
                 box(survivor, [el('span', { class: 'tag keep' }, t('stays'))], body(survivor.fields)),
                 ...members.map((row) =>
-                  box(row, row.score === null ? [] : [`${t('score')} ${short(row.score)}`], body(row.fields)),
+                  box(
+                    row,
+                    row.score === null ? [] : [el('span', {}, `${t('score')} ${short(row.score)}`)],
+                    diffBody(survivor.fields, row.fields),
+                  ),
                 ),
               );
           });
@@ -377,7 +380,12 @@ function draw() {
           const open = el(
             'details',
             { class: 'row' },
-            el('summary', {}, tag(reason), ` ${score} ${t('threshold')} ${short(threshold)}`),
+            el(
+              'summary',
+              {},
+              tag(reason),
+              ` ${score || t('similarity')} · ${t('threshold')} ${short(threshold)}`,
+            ),
           );
           let passed = false;
           for (const row of near) {
@@ -389,14 +397,15 @@ function draw() {
               box(
                 row,
                 [
-                  `${short(row.value)}`,
+                  el('span', {}, short(row.value)),
+                  ...(row.other ? [el('span', {}, `${t('besides')} ${place(row.other)}`)] : []),
                   el(
                     'span',
                     { class: `tag ${row.dropped ? 'drop' : 'keep'}` },
                     t(row.dropped ? 'dropped' : 'kept'),
                   ),
                 ],
-                body(row.fields),
+                row.other ? diffBody(row.other.fields, row.fields) : body(row.fields),
               ),
             );
           }

@@ -8,9 +8,13 @@ export type ReasonTexts = Map<string, Pick<ReportReason, 'text' | 'score' | 'thr
 export function reasonTexts({ steps }: Recipe): ReasonTexts {
   return new Map(
     steps.flatMap(({ step, options }) =>
-      Object.entries(step.reasons).map(([reason, { text, rule }]) => {
-        const threshold = rule === undefined ? null : (options[rule.option] as number | null);
-        return [`${step.name}.${reason}`, { text, score: rule?.score ?? null, threshold }] as const;
+      Object.entries(step.reasons).map(([reason, { text, rule, boundary }]) => {
+        const option = rule?.option ?? boundary?.option;
+        const threshold = option === undefined ? null : (options[option] as number | null);
+        return [
+          `${step.name}.${reason}`,
+          { text, score: rule?.score ?? boundary?.score ?? null, threshold },
+        ] as const;
       }),
     ),
   );

@@ -6,8 +6,11 @@ import type { CleanLedger } from '#factory/store/clean-ledger.ts';
 
 /** Longest text of one field in the page, in UTF-16 units. */
 const CLIP = 2400;
+/** Columns without a part in training are there to tell rows apart. */
+const COLUMN_CLIP = 200;
 /** What stands before the first difference of a long text. */
 const LEAD = 200;
+const COLUMN = 'column ';
 const SIDES: Partial<Record<CleanRow['kind'], readonly string[]>> = {
   preference: ['chosen', 'rejected'],
   feedback: ['good', 'bad'],
@@ -42,7 +45,7 @@ export class ShownRows {
     const row = this.#rows.get(n)!;
     return {
       ...placeOf(row),
-      fields: fieldsOf(row.text).map(([name, text]) => ({ name, text: clip(text) })),
+      fields: fieldsOf(row.text).map((field) => shownField(field)),
     };
   }
 
@@ -52,8 +55,7 @@ export class ShownRows {
     const before = fieldsOf(row.original);
     const isAlike = before.length === after.length && before.every(([name], i) => name === after[i]![0]);
     const starts = before.map(([, text], i) => (isAlike ? startOf(text, after[i]![1]) : 0));
-    const cut = (fields: readonly Field[]) =>
-      fields.map(([name, text], i) => ({ name, text: clip(text, starts[i]) }));
+    const cut = (fields: readonly Field[]) => fields.map((field, i) => shownField(field, starts[i]));
     return { ...placeOf(row), fields: cut(after), before: cut(before) };
   }
 }
@@ -73,7 +75,7 @@ function fieldsOf(json: string): Field[] {
   for (const [i, { role, content }] of row.response.entries()) fields.push([sides?.[i] ?? role, content]);
   if (row.tools !== '') fields.push(['tools', row.tools]);
   for (const [name, value] of Object.entries(row.extra))
-    fields.push([`column ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]);
+    fields.push([COLUMN + name, typeof value === 'string' ? value : JSON.stringify(value)]);
   return fields;
 }
 
@@ -85,8 +87,12 @@ function startOf(before: string, after: string): number {
   return same < CLIP / 2 ? 0 : same - LEAD;
 }
 
-function clip(text: string, start = 0): string {
-  const end = Math.min(text.length, start + CLIP);
+function shownField([name, text]: Field, start = 0): ReportField {
+  return { name, text: clip(text, start, name.startsWith(COLUMN) ? COLUMN_CLIP : CLIP) };
+}
+
+function clip(text: string, start: number, limit: number): string {
+  const end = Math.min(text.length, start + limit);
   // Half a surrogate pair at either end would be an unreadable character.
   const piece = text.slice(isLow(text, start) ? start + 1 : start, isLow(text, end) ? end - 1 : end);
   return `${start > 0 ? '…' : ''}${piece}${end < text.length ? '…' : ''}`;
