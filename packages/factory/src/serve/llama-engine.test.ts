@@ -12,26 +12,15 @@ import {
   writeTinyGguf,
   writeTinyLora,
 } from './llama/fixtures/tiny-gguf.ts';
-import { type LlamaEngine, type LlamaEngineOptions, openLlamaEngine } from './llama-engine.ts';
+import { type LlamaEngine, openLlamaEngine } from './llama-engine.ts';
+import { llamaSettings } from './llama-settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tunesmith-engine-'));
 const modelPath = writeTinyGguf(join(folder, 'tiny.gguf'));
 const loraPath = writeTinyLora(join(folder, 'a.gguf'), 'a');
 const otherLoraPath = writeTinyLora(join(folder, 'b.gguf'), 'b');
-const OPTIONS: LlamaEngineOptions = {
-  modelPath,
-  contextSize: 256,
-  slots: 4,
-  batchSize: 64,
-  threads: 1,
-  gpu: false,
-  gpuLayers: null,
-  mmap: null,
-  mlock: false,
-  contexts: 2,
-  memoryLimit: 2 ** 30,
-  queue: 4,
-};
+const MACHINE = { processors: 1, memory: 2 ** 30 };
+const OPTIONS = llamaSettings({ modelPath, contextSize: 256, batchSize: 64, contexts: 2, queue: 4 }, MACHINE);
 const SAMPLING: TokenAsk['sampling'] = {
   maxTokens: 16,
   temperature: 0,
@@ -393,6 +382,28 @@ describe('the process', () => {
     expect(await codeOfFile(whole.subarray(0, whole.length / 2))).toBe('SERVE_MODEL');
     expect(await codeOf(openLlamaEngine({ ...OPTIONS, memoryLimit: 200_000 }))).toBe('SERVE_MEMORY');
   });
+});
+
+test('settings have defaults that fit the machine, and wrong ones are named', () => {
+  expect(llamaSettings({ modelPath }, MACHINE)).toMatchObject({
+    threads: 1,
+    slots: 4,
+    gpu: false,
+    contextSize: null,
+    queue: 64,
+  });
+  expect(llamaSettings({ modelPath, slots: 1000 / 4 }, MACHINE).batchSize).toBe(512);
+  const wrong = [
+    { slots: 0 },
+    { slots: 1.5 },
+    { threads: -1 },
+    { contextSize: 1 },
+    { slots: 9, batchSize: 8 },
+  ];
+  for (const wish of wrong)
+    expect(() => llamaSettings({ modelPath, ...wish }, MACHINE), JSON.stringify(wish)).toThrow(
+      /whole number/,
+    );
 });
 
 test('vectors of unit length where the model pools', async () => {

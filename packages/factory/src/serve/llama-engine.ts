@@ -7,20 +7,9 @@ import { checkAsk, checkIds } from './llama/check-ask.ts';
 import { checkModelFile } from './llama/check-file.ts';
 import { grammarOf } from './llama/grammar.ts';
 import { type Mailbox, openMailbox } from './llama/mailbox.ts';
-import type {
-  FromEngine,
-  KeyedAdapter,
-  LlamaFacts,
-  LlamaSettings,
-  SentAsk,
-  ToEngine,
-} from './llama/messages.ts';
+import type { FromEngine, KeyedAdapter, LlamaFacts, SentAsk, ToEngine } from './llama/messages.ts';
 import { failureError, startLlama } from './llama/process.ts';
-
-export interface LlamaEngineOptions extends LlamaSettings {
-  /** Questions that may wait for a slot. */
-  queue: number;
-}
+import type { LlamaEngineOptions } from './llama-settings.ts';
 
 export interface LlamaEngine extends TokenEngine {
   readonly facts: LlamaFacts;

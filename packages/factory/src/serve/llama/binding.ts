@@ -9,7 +9,7 @@ import {
   type LlamaModel,
 } from 'node-llama-cpp';
 import { FactoryError } from '#factory/errors.ts';
-import type { KeyedAdapter, LlamaSettings } from './messages.ts';
+import type { CacheType, KeyedAdapter, LlamaSettings } from './messages.ts';
 
 /** The native context; a place in a batch that asked for logits is read by the index that `addToBatch` gives. */
 export interface NativeContext {
@@ -82,6 +82,12 @@ export interface LlamaBinding {
   newGrammarState(grammar: string): Promise<unknown>;
   openEmbedder(): Promise<{ embed(ids: Uint32Array): Promise<Float32Array>; close(): Promise<void> }>;
 }
+
+const CACHE_TYPES: Readonly<Record<CacheType, 'F32' | 'F16' | 'Q8_0'>> = {
+  f32: 'F32',
+  f16: 'F16',
+  q8_0: 'Q8_0',
+};
 
 export async function openBinding(settings: LlamaSettings): Promise<LlamaBinding> {
   const complaints: string[] = [];
@@ -176,6 +182,11 @@ async function openModel(llama: Llama, settings: LlamaSettings, complaints: stri
       useMlock: settings.mlock,
       useMmap: settings.mmap ?? 'auto',
       gpuLayers: settings.gpuLayers ?? 'auto',
+      experimentalDefaultContextKvCacheKeyType: CACHE_TYPES[settings.cacheType ?? 'f16'],
+      experimentalDefaultContextKvCacheValueType: CACHE_TYPES[settings.cacheType ?? 'f16'],
+      // Flash attention rounds keys and values to 16 bits, and only it reads those of 8 bits.
+      defaultContextFlashAttention:
+        settings.cacheType === 'f32' ? false : settings.cacheType === 'q8_0' || 'auto',
     });
   } catch (cause) {
     const why = [textOf(cause), ...complaints].join('; ');

@@ -2,6 +2,8 @@
 // that the structured clone of `process.send` carries it.
 import type { TokenAsk } from '#factory/records/token-engine.ts';
 
+export type CacheType = 'f32' | 'f16' | 'q8_0';
+
 /** What an engine is opened with. */
 export interface LlamaSettings {
   /** A GGUF file. */
@@ -22,6 +24,8 @@ export interface LlamaSettings {
   mlock: boolean;
   /** Contexts that may be in memory together: one for the base, one for each adapter in use. */
   contexts: number;
+  /** How keys and values are kept; `f16` unless given. Log-probabilities differ by some 1e-2 between `f16` and `f32`. */
+  cacheType?: CacheType;
   /** Bytes that weights and contexts may take together; decides the context's size where none is given. */
   memoryLimit: number;
 }
