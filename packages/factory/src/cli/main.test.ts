@@ -206,11 +206,23 @@ describe('completion', () => {
     expect(ask('tunesmith', 'train', '--stage', '')).toBe('pt sft rm ppo dpo kto grpo orpo');
     expect(ask('tunesmith', 'generate', '--prompt_')).toBe('--prompt_file');
     expect(ask('tunesmith', 'completion', '')).toBe('bash zsh fish');
+    expect(ask('tunesmith', 'data', 'cl')).toBe('clean');
+    expect(ask('tunesmith', 'data', 'clean', 'rows.jsonl', '--rec')).toBe('--recipe');
+    expect(ask('tunesmith', 'data', 'clean', '--to', 'pa')).toBe('parquet');
+    expect(ask('tunesmith', 'data', 'why', '--re')).toBe('');
+    expect(ask('tunesmith', 'eval', 'verdict', '--fl')).toBe('--flips');
+    expect(ask('tunesmith', 'eval', 'compare', '--correction', '')).toBe('holm bh');
+    expect(ask('tunesmith', 'keys', 'cr')).toBe('create');
+    expect(ask('tunesmith', 'serve', '--ho')).toBe('--host');
+    expect(ask('tunesmith', 'quantize', '--ty')).toBe('--type');
   });
 
   it('offers zsh and fish', () => {
     expect(run(['completion', 'zsh']).out).toMatch(/bashcompinit/);
     expect(run(['completion', 'fish']).out).toMatch(/-l lora_rank -d 'rank of the LoRA matrices' -r/);
+    expect(run(['completion', 'fish']).out).toMatch(
+      /'__fish_seen_subcommand_from data; and __fish_seen_subcommand_from clean' -l recipe/,
+    );
   });
 });
 

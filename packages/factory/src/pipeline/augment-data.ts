@@ -8,7 +8,6 @@ import {
   type Candidate,
   checkVariant,
   GATES,
-  type GateLimits,
   type Method,
   similarity,
 } from '#factory/data/augment/gates.ts';
@@ -28,6 +27,7 @@ import { contentId } from '#factory/data/split/content-id.ts';
 import { findSeal } from '#factory/data/split/sealed-rows.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { CleanRow } from '#factory/records/clean-row.ts';
+import type { GateLimits } from '#factory/records/gate-limits.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import { type AnswerCache, openAnswerCache } from '#factory/store/answer-cache.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';

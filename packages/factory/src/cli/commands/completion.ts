@@ -1,8 +1,7 @@
-// In: the name of a shell. Out: its completion script on stdout, with every command and key.
-import { ARG_TABLE } from '#factory/arguments/table.ts';
+// In: the name of a shell. Out: its completion script on stdout, with every command, action, key and value.
 import { FactoryError } from '#factory/errors.ts';
 import { COMMANDS, type CommandContext } from '../command.ts';
-import { GENERATE_KEYS } from '../generate-keys.ts';
+import { type CompletedCommand, completedCommands } from '../completed-words.ts';
 
 export async function completion({ words, terminal }: CommandContext): Promise<number> {
   const shell = words[0] ?? '';
@@ -18,58 +17,78 @@ export async function completion({ words, terminal }: CommandContext): Promise<n
   return 0;
 }
 
-export function completionScript(shell: string): string | null {
-  const keys = [...ARG_TABLE.values()].filter((key) => key.status === 'supported');
-  const train = keys.map((key) => `--${key.name}`).concat('--json');
-  const generate = [...GENERATE_KEYS.map((key) => `--${key.name}`), ...train];
-  const choices = keys.flatMap((key) =>
-    key.type.kind === 'enum' || key.type.kind === 'bool'
-      ? [[key.name, openChoices(key.type.choices ?? ['true', 'false'], key.refusedValues)] as const]
-      : [],
+type Key = CompletedCommand['keys'][number];
+
+function completionScript(shell: string): string | null {
+  if (shell === 'bash') return bash();
+  if (shell === 'zsh') return `autoload -U +X bashcompinit && bashcompinit\n${bash()}`;
+  return shell === 'fish' ? fish() : null;
+}
+
+/** Values of a key that has few; a list of them takes one as well. Null where any text will do. */
+function choicesOf({ type, refusedValues = {} }: Key): string | null {
+  if (type.kind !== 'enum' && type.kind !== 'bool') return null;
+  return (type.choices ?? ['true', 'false']).filter((one) => !Object.hasOwn(refusedValues, one)).join(' ');
+}
+
+const flags = (keys: readonly Key[]) => [...keys.map(({ name }) => `--${name}`), '--json'].join(' ');
+
+/** `COMMAND`, and `COMMAND ACTION` for commands that have actions, with the keys of each. */
+function places(): { command: string; action: string; keys: readonly Key[] }[] {
+  return Object.entries(completedCommands()).flatMap(([command, { keys, actions }]) => [
+    ...Object.entries(actions).map(([action, own]) => ({ command, action, keys: own })),
+    { command, action: '', keys },
+  ]);
+}
+
+function bash(): string {
+  const all = places();
+  const pattern = ({ command, action }: (typeof all)[number]) =>
+    action === '' ? `"${command} "*` : `"${command} ${action}"`;
+  const keyCases = all.map((place) => `    ${pattern(place)}) keys="${flags(place.keys)}" ;;`);
+  // The same key may have other values in another command, so a value is looked up by both.
+  const valueCases = all.flatMap((place) =>
+    place.keys.flatMap((key) => {
+      const choices = choicesOf(key);
+      return choices === null ? [] : [`    ${pattern(place)}" --${key.name}") values="${choices}" ;;`];
+    }),
   );
-  if (shell === 'bash') return bash(train, generate, choices);
-  if (shell === 'zsh')
-    return `autoload -U +X bashcompinit && bashcompinit\n${bash(train, generate, choices)}`;
-  return shell === 'fish' ? fish(keys, choices) : null;
-}
-
-function openChoices(choices: readonly string[], refused: Readonly<Record<string, string>> = {}): string {
-  return choices.filter((one) => !Object.hasOwn(refused, one)).join(' ');
-}
-
-type Choices = readonly (readonly [string, string])[];
-
-function bash(train: readonly string[], generate: readonly string[], choices: Choices): string {
-  const cases = choices.map(([name, words]) => `    --${name}) values="${words}" ;;`);
+  const first = Object.entries(completedCommands()).flatMap(([command, { actions, words }]) => {
+    const known = [...Object.keys(actions), ...words];
+    return known.length === 0 ? [] : [`    ${command}) first="${known.join(' ')}" ;;`];
+  });
+  const onlyWords = Object.entries(completedCommands())
+    .filter(([, { words }]) => words.length > 0)
+    .map(([command]) => command);
   return `# tunesmith completion; load it with: source <(tunesmith completion bash)
 _tunesmith() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" values="" keys=""
+  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" values="" keys="" first=""
+  local place="\${COMP_WORDS[1]} \${COMP_WORDS[2]}"
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${Object.keys(COMMANDS).join(' ')}" -- "$word"))
     return
   fi
-  case "$before" in
-${cases.join('\n')}
+  case "$place $before" in
+${valueCases.join('\n')}
   esac
   if [ -n "$values" ] && [ "\${word#-}" = "$word" ]; then
     COMPREPLY=($(compgen -W "$values" -- "$word"))
     return
   fi
+  case "$place" in
+${keyCases.join('\n')}
+  esac
   case "\${COMP_WORDS[1]}" in
-    train) keys="${train.join(' ')}" ;;
-    generate) keys="${generate.join(' ')}" ;;
-    help) keys="${Object.keys(COMMANDS).join(' ')}" ;;
-    completion) keys="bash zsh fish" ;;
-    setup) keys="cuda" ;;
-    *) keys="--json" ;;
+${first.join('\n')}
   esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$keys" -- "$word")) ;;
     *)
+      if [ "$COMP_CWORD" -eq 2 ] && [ -n "$first" ]; then COMPREPLY=($(compgen -W "$first" -- "$word")); fi
       case "\${COMP_WORDS[1]}" in
-        help|completion|setup) COMPREPLY=($(compgen -W "$keys" -- "$word")) ;;
-        *) COMPREPLY=($(compgen -f -- "$word")) ;;
+        ${onlyWords.join('|')}) ;;
+        *) if [ "\${#COMPREPLY[@]}" -eq 0 ]; then COMPREPLY=($(compgen -f -- "$word")); fi ;;
       esac ;;
   esac
 }
@@ -77,25 +96,39 @@ complete -o filenames -F _tunesmith tunesmith
 `;
 }
 
-function fish(keys: readonly { name: string; meaning: string }[], choices: Choices): string {
-  const values = new Map(choices);
-  const option = (command: string, name: string, meaning: string) => {
-    const words = values.get(name);
-    const argument = words === undefined ? ' -r' : ` -x -a ${quote(words)}`;
-    return `complete -c tunesmith -n '__fish_seen_subcommand_from ${command}' -l ${name} -d ${quote(meaning)}${argument}`;
-  };
+function fish(): string {
+  const lines = Object.entries(completedCommands()).flatMap(([command, { keys, actions, words }]) => {
+    const inCommand = `__fish_seen_subcommand_from ${command}`;
+    const names = Object.keys(actions);
+    const noAction = names.length === 0 ? '' : `; and not __fish_seen_subcommand_from ${names.join(' ')}`;
+    const own = [...names, ...words];
+    return [
+      ...(own.length === 0
+        ? []
+        : [
+            `complete -c tunesmith ${words.length > 0 ? '-f ' : ''}-n '${inCommand}${noAction}' -a ${quote(own.join(' '))}`,
+          ]),
+      ...keys.map((key) => option(`${inCommand}${noAction}`, key)),
+      ...Object.entries(actions).flatMap(([action, list]) =>
+        list.map((key) => option(`${inCommand}; and __fish_seen_subcommand_from ${action}`, key)),
+      ),
+    ];
+  });
   return [
     '# tunesmith completion; load it with: tunesmith completion fish | source',
     ...Object.entries(COMMANDS).map(
       ([name, meaning]) =>
         `complete -c tunesmith -f -n __fish_use_subcommand -a ${name} -d ${quote(meaning)}`,
     ),
-    ...keys.map((key) => option('train generate', key.name, key.meaning)),
-    ...GENERATE_KEYS.map((key) => option('generate', key.name, key.meaning)),
-    `complete -c tunesmith -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'`,
-    `complete -c tunesmith -f -n '__fish_seen_subcommand_from setup' -a cuda`,
+    ...lines,
     '',
   ].join('\n');
+}
+
+function option(condition: string, key: Key): string {
+  const choices = choicesOf(key);
+  const argument = choices === null ? '-r' : `-x -a ${quote(choices)}`;
+  return `complete -c tunesmith -n '${condition}' -l ${key.name} -d ${quote(key.meaning)} ${argument}`;
 }
 
 function quote(text: string): string {

@@ -10,7 +10,7 @@ import {
   string,
   texts,
 } from '#factory/arguments/key.ts';
-import { LIMITS } from '#factory/data/augment/gates.ts';
+import { LIMITS } from '#factory/records/gate-limits.ts';
 
 const share = float({ min: 0, max: 1 });
 

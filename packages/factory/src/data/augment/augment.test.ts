@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '#factory/records/gate-limits.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import { failingLabels } from './choose-parents.ts';
-import { applyCaps, type Candidate, checkVariant, LIMITS, similarity } from './gates.ts';
+import { applyCaps, type Candidate, checkVariant, similarity } from './gates.ts';
 import { homophones } from './homophones.ts';
 import { mask, numbersOf } from './mask.ts';
 import { chineseNumeral, otherNumbers } from './numerals.ts';

@@ -1,5 +1,6 @@
 // In: candidates in their order, and what is known already. Out: which are taken, and at which gate each other one failed.
 // Gates come cheapest first. Nothing is asked of a model here: judgements are handed in.
+import type { GateLimits } from '#factory/records/gate-limits.ts';
 import { exactKey } from '../dedup/exact-key.ts';
 import type { SealedTest } from '../split/sealed-test.ts';
 import { numbersOf } from './mask.ts';
@@ -14,22 +15,6 @@ export const GATES = [
 ] as const;
 
 export type Gate = (typeof GATES)[number];
-
-export interface GateLimits {
-  /** Bounds of the similarity of three-character shingles between a text and its variant by a model. */
-  leastSimilarity: number;
-  mostSimilarity: number;
-  perParent: number;
-  /** Most of a label that may be synthetic, of its real and synthetic rows together. */
-  labelShare: number;
-}
-
-export const LIMITS: GateLimits = {
-  leastSimilarity: 0.2,
-  mostSimilarity: 0.9,
-  perParent: 5,
-  labelShare: 0.5,
-};
 
 /** Jaccard of three-character shingles of the two texts, spaces and signs included. */
 export function similarity(a: string, b: string): number {
