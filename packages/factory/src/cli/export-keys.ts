@@ -13,9 +13,9 @@ export const EXPORT_KEYS: readonly ArgKey[] = [
   key('export_dir', optional(string), null, 'folder to write; it appears when it is complete (required)'),
   key(
     'to',
-    choice('merged', 'adapter', 'gguf'),
+    choice('merged', 'adapter', 'gguf', 'ollama'),
     'merged',
-    'merged: a Hugging Face folder with the adapters folded in; adapter: a PEFT folder for the original base; gguf: one file for llama.cpp',
+    'merged: a Hugging Face folder with the adapters folded in; adapter: a PEFT folder for the original base; gguf: one file for llama.cpp; ollama: the same with a Modelfile',
   ),
   key(
     'export_dtype',

@@ -16,12 +16,13 @@ export interface ExportParity {
   topTokenAgreement: number;
   /** Mean divergence of the next-token distributions, from the one before export. */
   meanKl: number;
-  largestLogitDifference: number;
+  /** Over all tokens of all positions. */
+  largestLogprobDifference: number;
   /** Perplexity of the probe texts after over before. */
   perplexityRatio: number;
 }
 
-const PROBES = [
+export const PROBES = [
   'The quarterly report lists revenue by region, and the table below shows how it changed since last year.',
   '客户反馈：订单号 20240117 的商品在运输途中损坏，希望尽快退款或者补发。',
   'def total(items):\n    return sum(item.price * item.count for item in items)\n',
@@ -71,27 +72,44 @@ export async function compareExport(before: Probe, args: TrainArgs, deps: BaseDe
 /** Rows are packed one after the other; the logits of a row's last token predict nothing that is known. */
 export function parityOf({ rows, logits }: Probe, after: Float32Array, vocabulary: number): ExportParity {
   const targets = rows.flatMap((row) => [...row.subarray(1)]);
-  const positions = logits.length / vocabulary;
+  const meter = divergenceMeter();
+  for (let i = 0; i < targets.length; i++) {
+    const [from, to] = [i * vocabulary, (i + 1) * vocabulary];
+    meter.add(logits.subarray(from, to), after.subarray(from, to), targets[i]);
+  }
+  return meter.result();
+}
+
+/** Adds up, position by position, how far the second distribution is from the first; both come as logits, up to a constant. */
+export function divergenceMeter() {
+  let positions = 0;
   let agree = 0;
   let kl = 0;
   let difference = 0;
   let change = 0;
-  for (let i = 0; i < positions; i++) {
-    const p = logSoftmax(logits.subarray(i * vocabulary, (i + 1) * vocabulary));
-    const q = logSoftmax(after.subarray(i * vocabulary, (i + 1) * vocabulary));
-    if (p.top === q.top) agree++;
-    for (let v = 0; v < vocabulary; v++) {
-      kl += Math.exp(p.values[v]) * (p.values[v] - q.values[v]);
-      difference = Math.max(difference, Math.abs(logits[i * vocabulary + v] - after[i * vocabulary + v]));
-    }
-    change += p.values[targets[i]] - q.values[targets[i]];
-  }
   return {
-    positions,
-    topTokenAgreement: agree / positions,
-    meanKl: Math.max(0, kl / positions),
-    largestLogitDifference: difference,
-    perplexityRatio: Math.exp(change / positions),
+    add(before: Float32Array, after: Float32Array, target: number): void {
+      const p = logSoftmax(before);
+      const q = logSoftmax(after);
+      positions++;
+      if (p.top === q.top) agree++;
+      for (let v = 0; v < before.length; v++) {
+        // What one of them excludes altogether has no finite logarithm.
+        if (p.values[v] === Number.NEGATIVE_INFINITY) continue;
+        kl += Math.exp(p.values[v]) * (p.values[v] - q.values[v]);
+        difference = Math.max(difference, Math.abs(p.values[v] - q.values[v]));
+      }
+      change += p.values[target] - q.values[target];
+    },
+    result(): ExportParity {
+      return {
+        positions,
+        topTokenAgreement: agree / positions,
+        meanKl: Math.max(0, kl / positions),
+        largestLogprobDifference: difference,
+        perplexityRatio: Math.exp(change / positions),
+      };
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import { type GgufTensorToWrite, ggufFileBytes } from '#factory/store/gguf-format.ts';
 import { ggufTemplateFields, servedJinja } from '#factory/tokens/gguf-template.ts';
 import { ggufVocabulary } from '#factory/tokens/gguf-vocabulary.ts';
+import type { ResolvedTemplate } from '#factory/tokens/template.ts';
 import { templateOf } from './choose-template.ts';
 import { openFullBase } from './export-base.ts';
 import { mergeModel } from './merge-model.ts';
@@ -28,6 +29,8 @@ export interface GgufSourceOptions {
 
 export interface GgufSource {
   base: Base;
+  /** That of the training; null for text without turns. */
+  template: ResolvedTemplate | null;
   fileType: GgufFileType;
   fields: GgufFields;
   tensors: readonly GgufTensorToWrite[];
@@ -54,14 +57,23 @@ export async function openGgufSource(
     try {
       for (const text of checkGgufLimits(merged.config)) deps.note(text);
       const fileType = options.fileType ?? ownType(base);
+      const template = await templateOfTraining(args, base);
       const fields = new Map([
         ...ggufModelFields(merged.config, fileType),
         ...(await nameFields(args, base)),
-        ...(await vocabularyFields(args, base, merged.config.vocabSize, options.preTokenizer, deps)),
+        ...(await vocabularyFields(
+          args,
+          base,
+          template,
+          merged.config.vocabSize,
+          options.preTokenizer,
+          deps,
+        )),
       ]);
       const tensors = ggufTensors(merged.config, merged.weights, fileType);
       const bytes = ggufFileBytes(fields, tensors);
-      return { base, fileType, fields, tensors, bytes, changedTensors: merged.changed.size, close };
+      const changedTensors = merged.changed.size;
+      return { base, template, fileType, fields, tensors, bytes, changedTensors, close };
     } catch (error) {
       await merged.close();
       throw error;
@@ -86,16 +98,20 @@ async function nameFields(args: TrainArgs, base: Base): Promise<GgufFields> {
   ]);
 }
 
+async function templateOfTraining(args: TrainArgs, base: Base): Promise<ResolvedTemplate | null> {
+  const own = await withTrainedTemplate(args, base);
+  const hasTemplate = own.template !== null || base.tokenizer.chatTemplate !== null;
+  return hasTemplate ? templateOf(own, base) : null;
+}
+
 async function vocabularyFields(
   args: TrainArgs,
   base: Base,
+  template: ResolvedTemplate | null,
   rows: number,
   preTokenizer: string | null,
   { note }: BaseDeps,
 ): Promise<GgufFields> {
-  const own = await withTrainedTemplate(args, base);
-  const hasTemplate = own.template !== null || base.tokenizer.chatTemplate !== null;
-  const template = hasTemplate ? templateOf(own, base) : null;
   const served = template ? servedJinja(template, base.tokenizer) : { jinja: null, isOwn: true };
   if (template && !served.isOwn)
     note(

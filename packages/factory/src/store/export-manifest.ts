@@ -14,7 +14,7 @@ const EXPORT_MANIFEST = 'tunesmith_export.json';
 const files = z.record(z.string(), z.strictObject({ bytes: z.number(), sha256: z.string() }));
 const schema = z.strictObject({
   format: z.literal(1),
-  kind: z.enum(['merged', 'adapter', 'gguf']),
+  kind: z.enum(['merged', 'adapter', 'gguf', 'ollama']),
   tunesmith: z.string(),
   /** The base first, then the adapters in the order that they were merged in. */
   parents: z.array(

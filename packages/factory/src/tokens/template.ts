@@ -10,6 +10,7 @@ import { deriveTemplateSpec } from './jinja-template.ts';
 import { dumpPythonJson } from './python-json.ts';
 import { requireToken, SlotEncoder } from './slot-encoder.ts';
 import { slotsToJinja } from './slots-to-jinja.ts';
+import { slotsToOllama } from './slots-to-ollama.ts';
 import type { SlotElement, TemplateSpec } from './template-spec.ts';
 import { findTemplateSpec, type TemplateVersion } from './template-table.ts';
 import { thoughtRules } from './thoughts.ts';
@@ -59,6 +60,10 @@ export interface ResolvedTemplate extends ChatTemplate {
   readonly emptyThought: readonly number[];
   /** Such a template, whatever the tokenizer has; null where the slots cannot be written so. */
   slotsJinja(): string | null;
+  /** The slots in the template language of Ollama; null where they cannot be written so. */
+  ollama(): string | null;
+  /** The system text of conversations that bring none; empty for none. */
+  readonly defaultSystem: string;
   /** The tool calls in a generated answer, or null. Arguments are JSON text. */
   extractCalls(content: string): { name: string; arguments: string }[] | null;
 }
@@ -176,6 +181,14 @@ export function resolveTemplate(options: ResolveTemplateOptions): ResolvedTempla
     }),
     jinja: tokenizer.chatTemplate === null || spec.replaceJinja ? slotsJinja() : null,
     slotsJinja,
+    ollama() {
+      const { kind, thoughtWords: words } = parts;
+      const enable = Boolean(settings.enableThinking);
+      const own = thoughts ? { words, enable, preserve: settings.preserveThinking } : null;
+      const forceSystem = spec.forceSystem ?? false;
+      return slotsToOllama({ ...parts.slots, kind, forceSystem, thoughts: own }, tokenizer, eosId);
+    },
+    defaultSystem: parts.defaultSystem,
     encodeTurns(messages, system, tools) {
       invariant(messages.length % 2 === 0, 'turns are pairs');
       const turns = thoughts ? thoughts.inTurns(messages) : messages;

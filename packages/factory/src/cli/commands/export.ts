@@ -4,6 +4,7 @@ import { parseModelArgs } from '#factory/arguments/parse.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { ExportResult } from '#factory/pipeline/export-model.ts';
 import type { BaseDeps } from '#factory/pipeline/open-base.ts';
+import type { ServingParity } from '#factory/pipeline/serving-parity.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
 import { EXPORT_KEYS } from '../export-keys.ts';
@@ -15,7 +16,7 @@ interface Wish {
   export_dtype: keyof typeof DTYPES;
   export_size: number;
   export_pre_tokenizer: string | null;
-  to: 'merged' | 'adapter' | 'gguf';
+  to: 'merged' | 'adapter' | 'gguf' | 'ollama';
   force: boolean;
   verify: boolean;
 }
@@ -45,14 +46,27 @@ export async function exportCommand(context: CommandContext): Promise<number> {
   terminal.out(
     `${exportDir}: ${(bytes / 1e9).toFixed(2)} GB, ${changedTensors} tensors changed by adapters\n`,
   );
-  if (parity)
-    terminal.out(
-      `before and after, on ${parity.positions} tokens: the likeliest token agrees in ${(100 * parity.topTokenAgreement).toFixed(1)} %, ` +
-        `mean KL ${parity.meanKl.toExponential(1)}, perplexity × ${parity.perplexityRatio.toFixed(4)}\n`,
-    );
+  if (parity) terminal.out(parityText(parity));
   terminal.out(`check it later: tunesmith export verify ${exportDir}\n`);
   return 0;
 }
+
+function parityText(parity: NonNullable<ExportResult['parity']>): string {
+  const { positions, topTokenAgreement, meanKl, perplexityRatio } = parity;
+  const figures =
+    `on ${positions} tokens: the likeliest token agrees in ${(100 * topTokenAgreement).toFixed(1)} %, ` +
+    `mean KL ${meanKl.toExponential(1)}, perplexity × ${perplexityRatio.toFixed(4)}`;
+  if (!isServed(parity)) return `before and after, ${figures}\n`;
+  const { greedy, worst } = parity;
+  return [
+    `before, and llama.cpp after, ${figures}`,
+    `continued by themselves: ${greedy.equalTokens} of ${greedy.tokens} tokens are the same, ${greedy.equalPrompts} of ${greedy.prompts} texts to the end`,
+    `furthest apart on ${JSON.stringify(worst.text.slice(0, 60))}: mean KL ${worst.meanKl.toExponential(1)}`,
+    '',
+  ].join('\n');
+}
+
+const isServed = (parity: object): parity is ServingParity => 'greedy' in parity;
 
 async function exportAs(
   args: TrainArgs,
@@ -72,9 +86,10 @@ async function exportAs(
   }
   const dtype = DTYPES[export_dtype];
   const { export_pre_tokenizer: preTokenizer } = wish;
-  if (wish.to === 'gguf') {
+  if (wish.to === 'gguf' || wish.to === 'ollama') {
     const { exportGguf } = await import('#factory/pipeline/export-gguf.ts');
-    return exportGguf(args, { exportDir, fileType: dtype, preTokenizer, verify, force }, deps);
+    const ollama = wish.to === 'ollama';
+    return exportGguf(args, { exportDir, fileType: dtype, preTokenizer, verify, force, ollama }, deps);
   }
   if (dtype === 'Q8_0' || preTokenizer !== null)
     throw onlyGguf(dtype === 'Q8_0' ? 'export_dtype q8_0' : 'export_pre_tokenizer');
@@ -86,7 +101,7 @@ async function exportAs(
 function onlyGguf(what: string): FactoryError {
   return new FactoryError({
     code: 'ARGS_CONFLICT',
-    message: `${what}: expected --to gguf, whose files alone have it`,
+    message: `${what}: expected --to gguf or ollama, whose files alone have it`,
     remedy: 'Add --to gguf, or leave the key out.',
   });
 }

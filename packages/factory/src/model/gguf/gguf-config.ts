@@ -7,7 +7,7 @@ import type { GgufHeader } from './header.ts';
 const ARCHITECTURES = ['llama', 'qwen2', 'qwen3'];
 
 /** Whether files with this `general.architecture` are read here. */
-export const canReadGguf = (architecture: unknown) => ARCHITECTURES.includes(architecture as string);
+const canReadGguf = (architecture: unknown) => ARCHITECTURES.includes(architecture as string);
 
 export function ggufConfig({ metadata, tensors }: GgufHeader, path: string): Record<string, unknown> {
   const arch = metadata.get('general.architecture');
