@@ -151,8 +151,12 @@ class OrtBackend extends HostMemory implements Backend {
         graphOptimizationLevel: 'all',
         // A pattern is kept per combination of sizes; with a new length in every batch they only fill memory.
         enableMemPattern: false,
-        // Every graph has threads of its own. Without this they go on spinning after a run and take the next graph's time.
-        extra: { session: { force_spinning_stop: '1' } },
+        // Every graph has threads of its own. Unless they stop spinning after a run they take the next graph's time.
+        // Slices that become one Split run before all else, and what other outputs wait for stays in memory meanwhile.
+        extra: {
+          session: { force_spinning_stop: '1' },
+          optimization: { disable_specified_optimizers: 'GatherSliceToSplitFusion' },
+        },
         ...(profilePrefix
           ? { enableProfiling: true, profileFilePrefix: `${profilePrefix}_${graph.name}` }
           : {}),

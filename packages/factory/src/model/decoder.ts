@@ -414,13 +414,14 @@ export class Decoder {
     const { backend, config } = this;
     const { batch } = tape;
     try {
-      await this.#shrinkLarge(batch, this.head);
-      const { backward } = await this.#headNorm();
+      const { forward, backward } = await this.#headNorm();
+      await this.#shrinkLarge(batch, this.head, forward);
       const m = batch.labelIndex.length;
       using index = backend.tensor('i32', [m], batch.labelIndex);
       using dhRows = backend.tensor('f32', [m, config.hiddenSize], dh);
       const feeds = { x: tape.top, index, 'norm.weight': this.#norm, d_h: dhRows };
       const fromHead = await backward.run(feeds);
+      await this.#shrinkLarge(batch, backward);
       await this.#collect(fromHead, new Map([['norm.weight', this.#trainedNorm]]));
       let dy: Tensor | null = fromHead.d_x;
       tape.top.dispose();

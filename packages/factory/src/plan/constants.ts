@@ -12,3 +12,7 @@ export const SESSION_BYTES = 4e6;
 export const DATA_BYTES_PER_TOKEN = 8;
 /** A tokenizer's vocabulary and merges as objects, and what reading them leaves. */
 export const TOKENIZER_BYTES_PER_ENTRY = 1100;
+/** Smaller blocks come from the C library's heap, where freed ones may stay; larger ones go back to the system. */
+export const MAPPED_BYTES = 2 ** 25;
+/** As many freed blocks of a batch's hidden rows stay in that heap. */
+export const KEPT_BLOCKS = 3;

@@ -5,6 +5,8 @@ import type { PlannedMethod } from '#factory/records/plan.ts';
 import {
   DATA_BYTES_PER_TOKEN,
   HEAP_BYTES,
+  KEPT_BLOCKS,
+  MAPPED_BYTES,
   RUNTIME_BYTES,
   SCRATCH_FACTOR,
   SESSION_BYTES,
@@ -67,7 +69,8 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   const returned = largest(trained.map((l) => l.gradientBytes));
   fixed.gradients = 4 * weights.trainedParameters + returned;
   fixed.optimiser = weights.optimizerBytes;
-  fixed.runtime = RUNTIME_BYTES + HEAP_BYTES;
+  const stays = hiddenBytes < MAPPED_BYTES ? KEPT_BLOCKS * hiddenBytes : 0;
+  fixed.runtime = RUNTIME_BYTES + HEAP_BYTES + stays;
   fixed.data = DATA_BYTES_PER_TOKEN * options.dataTokens + TOKENIZER_BYTES_PER_ENTRY * options.vocabulary;
 
   const kept = trained.map((layer, i) => (policies[i] === 'save' ? layer.residualBytes : 0));
