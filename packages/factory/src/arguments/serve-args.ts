@@ -115,10 +115,10 @@ function modelsOfFlags(paths: readonly string[], options: Record<string, unknown
     upstream_timeout: number;
     upstream_retries: number;
     max_tokens_name: UpstreamEntry['max_tokens_name'];
-  };
+  } & EngineWish;
   const written = MODEL_KEYS.filter((key) => Object.hasOwn(options, key.name)).map((key) => key.name);
   if (given.upstream !== null) {
-    const foreign = written.filter((name) => name === 'template' || name === 'adapter');
+    const foreign = written.filter((name) => name === 'adapter' || Object.hasOwn(engineOf(given), name));
     if (paths.length > 0 || foreign.length > 0)
       throw conflict(
         `upstream and ${foreign[0] ?? paths[0]} exclude each other`,
@@ -155,8 +155,15 @@ function modelsOfFlags(paths: readonly string[], options: Record<string, unknown
     return { id, path, scale: 1 };
   });
   return paths.map((path) =>
-    embeddedEntry({ kind: 'embedded', id: given.id, path, template: given.template }, adapters),
+    embeddedEntry({ ...engineOf(given), kind: 'embedded', id: given.id, path }, adapters),
   );
+}
+
+type EngineWish = Omit<EmbeddedEntry, 'kind' | 'id' | 'path' | 'adapters' | 'base' | 'scale'>;
+
+function engineOf(given: EngineWish): EngineWish & Pick<EmbeddedEntry, 'base' | 'scale'> {
+  const { template, context_size, slots, threads, gpu, gpu_layers, mlock } = given;
+  return { template, context_size, slots, threads, gpu, gpu_layers, mlock, base: null, scale: 1 };
 }
 
 function upstreamEntry(

@@ -16,6 +16,21 @@ export const DEFAULT_KEYS_FILE = '.tunesmith/keys.json';
 
 const SECONDS = { min: 0, exclusiveMin: true } as const;
 
+/** How a file is run. */
+const ENGINE_KEYS: readonly ArgKey[] = [
+  key(
+    'context_size',
+    optional(int(2)),
+    null,
+    'tokens of prompt and answer; unset = as trained, if memory allows',
+  ),
+  key('slots', optional(int(1, 256)), null, 'answers at the same time; unset = 4'),
+  key('threads', optional(int(1, 1024)), null, 'threads; unset = one per processor'),
+  key('gpu', choice('off', 'auto', 'cuda', 'vulkan', 'metal'), 'off', 'where it runs'),
+  key('gpu_layers', optional(int(0)), null, 'layers on the GPU; unset = as many as fit'),
+  key('mlock', bool, false, 'keep the weights from being swapped out'),
+];
+
 /** One model of the command line; with several, they stand in a configuration file. */
 export const MODEL_KEYS: readonly ArgKey[] = [
   key(
@@ -36,6 +51,7 @@ export const MODEL_KEYS: readonly ArgKey[] = [
     [],
     'NAME=PATH of an adapter that is served as a further model; may be given several times',
   ),
+  ...ENGINE_KEYS,
   key('upstream', optional(string), null, 'URL of an OpenAI-compatible server, as http://localhost:8001/v1'),
   key('upstream_model', optional(string), null, 'the name of the model there'),
   key('upstream_key_env', optional(string), null, 'environment variable that holds the key of the upstream'),
@@ -117,6 +133,9 @@ export const EMBEDDED_ENTRY_KEYS: readonly ArgKey[] = [
   key('id', optional(string), null, 'the name that requests ask for; unset = the name of the file'),
   key('path', string, null, 'a GGUF file or a model folder'),
   key('template', optional(string), null, 'chat template by name'),
+  key('base', optional(string), null, 'id of a served model that this file is an adapter for'),
+  key('scale', float(), 1, 'how much of that adapter'),
+  ...ENGINE_KEYS,
 ];
 
 const KEYS_FILE = key('keys_file', string, DEFAULT_KEYS_FILE, 'where the keys are');

@@ -1,13 +1,13 @@
 // In: what a person wants to talk to: a folder, an adapter's folder, a GGUF file, or a name at an endpoint. Out: that model,
 // opened on what can run it.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { parsePeftConfig } from '#factory/adapters/peft-config.ts';
 import { FactoryError } from '#factory/errors.ts';
 import type { ServedModel } from '#factory/records/served-model.ts';
+import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { openUpstreamModel } from '#factory/serve/upstream-model.ts';
-import { readJsonObject } from '#factory/store/read-json.ts';
+import { servedTemplate } from '#factory/tokens/answer/served-template.ts';
+import { withAdapterFolder } from './adapter-folder.ts';
+import { templateOf } from './choose-template.ts';
 import type { BaseDeps } from './open-base.ts';
 import { openOwnModel } from './open-own-model.ts';
 
@@ -15,30 +15,6 @@ export interface Endpoint {
   /** Up to and with `/v1`. */
   url: string;
   keyEnv: string;
-}
-
-const ADAPTER_CONFIG = 'adapter_config.json';
-
-/** The folder of an adapter stands for the adapter on its base. */
-export async function withAdapterFolder(args: TrainArgs): Promise<TrainArgs> {
-  const dir = args.model_name_or_path;
-  const file = join(dir, ADAPTER_CONFIG);
-  if (args.adapter_name_or_path.length > 0 || !existsSync(file) || existsSync(join(dir, 'config.json')))
-    return args;
-  return { ...args, model_name_or_path: await baseOf(dir), adapter_name_or_path: [dir] };
-}
-
-async function baseOf(dir: string): Promise<string> {
-  const file = join(dir, ADAPTER_CONFIG);
-  const remedy = 'Name the base with --model_name_or_path and this folder with --adapter_name_or_path.';
-  const raw = await readJsonObject(file, { code: 'ADAPTERS_BAD_CONFIG', remedy });
-  const { baseModel } = parsePeftConfig(raw ?? {}, file);
-  if (baseModel !== '') return baseModel;
-  throw new FactoryError({
-    code: 'ADAPTERS_BAD_CONFIG',
-    message: `${file}: expected base_model_name_or_path, found none`,
-    remedy,
-  });
 }
 
 /** The arguments for a second model: another one without adapters, or, for "base", the base of the first. */
@@ -60,7 +36,10 @@ export async function openChatSide(
   endpoint: Endpoint | null,
   deps: BaseDeps & { clock(): number },
 ): Promise<ServedModel> {
-  if (endpoint === null) return openOwnModel(id, args, deps);
+  if (endpoint === null) {
+    const isFile = /\.gguf$/i.test(args.model_name_or_path) && args.adapter_name_or_path.length === 0;
+    return isFile ? openFile(id, args, deps) : openOwnModel(id, args, deps);
+  }
   return openUpstreamModel(
     {
       id,
@@ -74,4 +53,18 @@ export async function openChatSide(
     },
     deps.clock,
   );
+}
+
+async function openFile(id: string, args: TrainArgs, deps: BaseDeps): Promise<ServedModel> {
+  const { openServedModel } = await import('./open-served-model.ts');
+  const entry = {
+    ...{ kind: 'embedded' as const, id, path: args.model_name_or_path, template: null, base: null },
+    ...{ scale: 1, context_size: null, slots: 1, threads: null, gpu: 'off' as const, gpu_layers: null },
+    ...{ mlock: false, adapters: [] },
+  };
+  const named =
+    args.template === null
+      ? undefined
+      : (tokenizer: TextTokenizer) => servedTemplate(templateOf(args, { tokenizer }), tokenizer);
+  return (await openServedModel(entry, deps, named)).models[0].model;
 }

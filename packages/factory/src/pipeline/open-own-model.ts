@@ -27,6 +27,7 @@ export async function openOwnModel(id: string, args: TrainArgs, deps: BaseDeps):
       adapter: null,
       tokenizer,
       template,
+      skipSpecialTokens: args.skip_special_tokens,
       decoder: (options) => streamDecoder(tokenizer, options),
       bytesOf: tokenBytes(tokenizer),
       can: { embeddings: false, logprobs: false, jsonSchema: false },

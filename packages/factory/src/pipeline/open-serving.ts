@@ -3,24 +3,29 @@ import { FactoryError } from '#factory/errors.ts';
 import type { ModelEntry, UpstreamEntry } from '#factory/records/serve-args.ts';
 import type { ServedModel } from '#factory/records/served-model.ts';
 import { openUpstreamModel } from '#factory/serve/upstream-model.ts';
+import type { BaseDeps } from './open-base.ts';
+import { type NamedModel, openServedModel, type ServedBase } from './open-served-model.ts';
 
-export interface ServingDeps {
-  env: Readonly<Record<string, string | undefined>>;
+export interface ServingDeps extends BaseDeps {
   /** Milliseconds, monotonic. */
   clock(): number;
-}
-
-export interface NamedModel {
-  id: string;
-  model: ServedModel;
+  /** Models that further adapters may be put on, by id; kept here. */
+  bases: Map<string, ServedBase>;
 }
 
 export async function openServedEntry(entry: ModelEntry, deps: ServingDeps): Promise<NamedModel[]> {
   if (entry.kind === 'upstream') return [{ id: entry.id, model: openUpstream(entry, deps) }];
+  if (entry.base === null) {
+    const base = await openServedModel(entry, deps);
+    deps.bases.set(entry.id, base);
+    return [...base.models];
+  }
+  const base = deps.bases.get(entry.base);
+  if (base?.engine.isReady()) return [await base.addAdapter(entry.id, entry.path, entry.scale)];
   throw new FactoryError({
-    code: 'ARGS_NOT_SUPPORTED',
-    message: `${entry.path}: files are not served here, only models of OpenAI-compatible servers are`,
-    remedy: 'Name the server with --upstream and --upstream_model.',
+    code: 'SERVE_NO_MODEL',
+    message: `${entry.id}: expected the id of a served file in base, found ${JSON.stringify(entry.base)}`,
+    remedy: 'Serve the base first; an adapter goes on a GGUF file that this server runs.',
   });
 }
 

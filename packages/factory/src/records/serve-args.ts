@@ -25,6 +25,20 @@ export interface EmbeddedEntry {
   id: string;
   path: string;
   template: string | null;
+  /** Id of a served model that this file is an adapter for; null opens a model of its own. */
+  base: string | null;
+  /** Of the adapter. */
+  scale: number;
+  /** Tokens of prompt and answer together; null takes what the model was trained on, as far as memory allows. */
+  context_size: number | null;
+  /** Answers at the same time. */
+  slots: number | null;
+  threads: number | null;
+  gpu: 'off' | 'auto' | 'cuda' | 'vulkan' | 'metal';
+  /** Layers on the GPU; null puts as many there as fit. */
+  gpu_layers: number | null;
+  /** Keep the weights from being swapped out. */
+  mlock: boolean;
   adapters: { id: string; path: string; scale: number }[];
 }
 

@@ -23,6 +23,7 @@ export interface EmbeddedOptions {
   tokenizer: TextTokenizer;
   /** Null: the model knows no conversations. */
   template: ServedTemplate | null;
+  skipSpecialTokens: boolean;
   decoder(options: StreamDecoderOptions): StreamDecoder;
   bytesOf(id: number): Uint8Array;
   can: { embeddings: boolean; logprobs: boolean; jsonSchema: boolean };
@@ -74,7 +75,11 @@ export function embeddedModel(options: EmbeddedOptions): ServedModel {
   async function* generate(run: Run, signal: AbortSignal): AsyncGenerator<AnswerPart> {
     const { prompt, sampling, reader } = run;
     const { stop: stopWords, ...engineSampling } = sampling;
-    const decoder = options.decoder({ stopWords, skipSpecialTokens: true, keep: run.markers });
+    const decoder = options.decoder({
+      stopWords,
+      skipSpecialTokens: options.skipSpecialTokens,
+      keep: run.markers,
+    });
     const ledger = sampling.logprobs === null ? null : logprobLedger(tokenizer, options.bytesOf);
     let completionTokens = 0;
     let reasoningTokens = 0;

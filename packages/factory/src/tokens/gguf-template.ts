@@ -12,25 +12,25 @@ const NAME = 'tunesmith.template';
 const SETTINGS = 'tunesmith.template_settings';
 
 export interface StoredTemplate {
-  name: string;
+  /** Null: the tokenizer's own, taken apart as training took it. */
+  name: string | null;
   version: TemplateVersion;
   settings: Partial<TemplateSettings>;
 }
 
-/** None for the tokenizer's own template, which is stored as it is. */
+/** Without a name for the tokenizer's own template, which is stored as it is. */
 export function ggufTemplateFields({ name, version, settings, derived }: ResolvedTemplate): GgufFields {
-  if (derived) return new Map();
   return new Map<string, GgufField>([
-    [NAME, { type: 'string', value: name }],
+    ...(derived ? [] : [[NAME, { type: 'string', value: name }] as const]),
     [SETTINGS, { type: 'string', value: JSON.stringify({ version, ...settings }) }],
   ]);
 }
 
-/** The named template that the file was exported with; null where it has none or one that cannot be read. */
+/** The template that the file was exported with; null where it has none or one that cannot be read. */
 export function ggufTemplate(metadata: GgufMetadata): StoredTemplate | null {
-  const name = metadata.get(NAME);
+  const name = metadata.get(NAME) ?? null;
   const stored = metadata.get(SETTINGS);
-  if (typeof name !== 'string' || typeof stored !== 'string') return null;
+  if ((name !== null && typeof name !== 'string') || typeof stored !== 'string') return null;
   try {
     const { version, ...settings } = JSON.parse(stored) as { version: TemplateVersion } & TemplateSettings;
     return { name, version, settings };

@@ -26,7 +26,8 @@ export async function chatCommand({ words, json, terminal, env }: CommandContext
   checkWish(wish, json);
   for (const { text } of notes) terminal.err(`note: ${text}\n`);
   const endpoint = wish.endpoint === null ? null : { url: wish.endpoint, keyEnv: wish.endpoint_key_env };
-  const { besideArgs, withAdapterFolder } = await import('#factory/pipeline/open-chat-side.ts');
+  const { withAdapterFolder } = await import('#factory/pipeline/adapter-folder.ts');
+  const { besideArgs } = await import('#factory/pipeline/open-chat-side.ts');
   const args = endpoint ? given : await withAdapterFolder(given);
   const sides = [{ name: nameOf(args), args }];
   if (wish.beside !== null) {

@@ -37,7 +37,8 @@ export async function serve({ words, json, terminal, env }: CommandContext): Pro
   const log = args.access_log === 'off' ? null : await openLogSink(args.access_log);
   const stop = stopOnSignals(() => terminal.err('stopping: answers under way are finished first\n'));
   const models = new ModelSet(now);
-  const deps = { env, clock };
+  const note = (text: string) => terminal.err(`note: ${text}\n`);
+  const deps = { env, clock, note, bases: new Map(), signal: stop.signal };
   let isLoading = true;
   // The port is taken before models are loaded: whether it is free is told at once.
   const server = await startServer({
