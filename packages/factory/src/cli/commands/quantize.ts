@@ -3,11 +3,8 @@ import os from 'node:os';
 import { readCommandWords } from '#factory/arguments/command-words.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { quantType } from '#factory/export/quantise/types.ts';
-import {
-  type QuantiseProgress,
-  type QuantiseResult,
-  quantiseModel,
-} from '#factory/pipeline/quantise-model.ts';
+import type { QuantiseProgress } from '#factory/pipeline/quantise-file.ts';
+import { type QuantiseResult, quantiseModel } from '#factory/pipeline/quantise-model.ts';
 import type { CommandContext } from '../command.ts';
 import type { Console } from '../console.ts';
 import { stopOnSignals } from '../interrupt.ts';
@@ -107,6 +104,6 @@ function quantiseProgress(terminal: Console, json: boolean, now: () => number) {
 /** Share, size and time left; the last is not known at the start. */
 export function progressLine({ tensor, done, total }: QuantiseProgress, elapsedMs: number): string {
   const share = total === 0 ? 0 : done / total;
-  const left = share > 0 ? `  ${formatDuration((elapsedMs / 1000) * (1 / share - 1))} left` : '';
+  const left = share > 0.02 ? `  ${formatDuration((elapsedMs / 1000) * (1 / share - 1))} left` : '';
   return `quantising ${Math.floor(100 * share)} %  ${formatBytes(done)}/${formatBytes(total)}${left}  ${tensor}`;
 }
