@@ -35,7 +35,8 @@ export class Runner {
 /** Every window begins with an empty context. */
 export async function score(model: LlamaModel, windows: readonly Token[][]): Promise<Scored> {
   const length = Math.max(...windows.map((window) => window.length));
-  const context = await model.createContext({ contextSize: length + 1, batchSize: length });
+  // On a busy machine, threads that wait for each other take more time than they save.
+  const context = await model.createContext({ contextSize: length + 1, batchSize: length, threads: 1 });
   const sequence = context.getSequence();
   const total = windows.reduce((n, window) => n + window.length - 1, 0);
   const scored: Scored = { logprobs: new Float64Array(total), likeliest: new Int32Array(total) };

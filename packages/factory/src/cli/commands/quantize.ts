@@ -30,6 +30,13 @@ export async function quantize({ words, json, terminal, env }: CommandContext): 
       message: 'tunesmith quantize: type is missing',
       remedy: USAGE,
     });
+  if (things.length === 3 && wish.type !== null)
+    throw new FactoryError({
+      code: 'ARGS_CONFLICT',
+      message: `tunesmith quantize: expected one type, found ${things[2]} and --type ${wish.type}`,
+      remedy: USAGE,
+    });
+  const type = quantType(word);
   const progress = quantiseProgress(terminal, json, () => performance.now());
   const stop = stopOnSignals(() => progress.message('stopping (Ctrl-C again stops at once)'));
   try {
@@ -37,7 +44,7 @@ export async function quantize({ words, json, terminal, env }: CommandContext): 
       {
         input,
         output,
-        type: quantType(word),
+        type,
         allowRequantize: wish.allow_requantize,
         threads: wish.threads || os.availableParallelism(),
       },
