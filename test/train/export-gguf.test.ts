@@ -59,11 +59,31 @@ test('a named template is kept by name, and as Jinja where the own one is anothe
   expect(metadata.get('tokenizer.chat_template')).toContain('Human: ');
 });
 
+test('a quantised file is the only one of the folder, and is compared too', async () => {
+  const run = await exported('small', '--export_quantization', 'q4_K_M', '--json');
+  expect([run.status, run.err]).toEqual([0, expect.stringContaining('these become q5_0')]);
+  expect(JSON.parse(run.out).parity.topTokenAgreement).toBeGreaterThan(0.9);
+  expect(readdirSync(join(dir, 'small')).sort()).toEqual([
+    'export_parity.json',
+    'model-q4_k_m.gguf',
+    'tunesmith_export.json',
+  ]);
+  expect(readJson(dir, 'small', 'tunesmith_export.json')).toMatchObject({
+    settings: { type: 'q4_k_m', from: 'f16' },
+  });
+  const { tensors } = await header('small', 'model-q4_k_m.gguf');
+  expect(tensors.get('blk.2.ffn_down.weight')?.type.name).toBe('Q6_K');
+  const refused = await exported('none', '--export_quantization', 'q4_0', '--export_dtype', 'q8_0');
+  expect([refused.status, refused.err]).toEqual([2, expect.stringContaining('quantised already')]);
+});
+
 test('what the other targets do not have is refused, and nothing is left', async () => {
   const words = ['--model_name_or_path', BASE, '--export_dir', join(dir, 'none')];
   for (const more of [
     ['--export_dtype', 'q8_0'],
     ['--export_pre_tokenizer', 'qwen2'],
+    ['--export_quantization', 'q4_0'],
+    ['--to', 'adapter', '--export_quantization', 'q4_0'],
   ]) {
     const run = await exportHere([...words, ...more]);
     expect([run.status, run.err]).toEqual([2, expect.stringContaining('expected --to gguf')]);

@@ -24,6 +24,12 @@ export const EXPORT_KEYS: readonly ArgKey[] = [
     'type of the weights; auto keeps that of the base; q8_0 for gguf alone',
   ),
   key(
+    'export_quantization',
+    optional(string),
+    null,
+    'gguf: a type of tunesmith quantize, such as Q4_K_M, which the file gets in the same run',
+  ),
+  key(
     'export_pre_tokenizer',
     optional(string),
     null,

@@ -1,6 +1,8 @@
-// In: a base, adapters and a folder. Out: the merged model as one GGUF file in that folder, for Ollama with a Modelfile, with a
-// manifest and a comparison of our answers with llama.cpp's. The folder is whole or not there.
+// In: a base, adapters and a folder. Out: the merged model as one GGUF file in that folder, quantised where that is asked for, for
+// Ollama with a Modelfile, with a manifest and a comparison of our answers with llama.cpp's. The folder is whole or not there.
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { QuantType } from '#factory/export/quantise/types.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { writeExportManifest } from '#factory/store/export-manifest.ts';
@@ -12,12 +14,15 @@ import { PARITY_FILE } from './export-parity.ts';
 import { type GgufSourceOptions, openGgufSource } from './gguf-source.ts';
 import { MODELFILE, modelfileOf } from './ollama-modelfile.ts';
 import type { BaseDeps } from './open-base.ts';
+import { openHeader, quantiseFile } from './quantise-file.ts';
 import { requireParity } from './require-parity.ts';
 import { parityRows, servingParity } from './serving-parity.ts';
 import { ownVersion } from './write-outputs.ts';
 
 export interface GgufExportOptions extends GgufSourceOptions {
   exportDir: string;
+  /** What llama.cpp makes of the file, which then is the only one; null keeps it as it is. */
+  quantization: { type: QuantType; threads: number } | null;
   /** Compare answers before and after. */
   verify: boolean;
   /** Write a Modelfile too. */
@@ -26,13 +31,14 @@ export interface GgufExportOptions extends GgufSourceOptions {
 
 export async function exportGguf(
   args: TrainArgs,
-  { exportDir, verify, ollama, ...options }: GgufExportOptions,
+  { exportDir, quantization, verify, ollama, ...options }: GgufExportOptions,
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const dir = resolve(exportDir);
   const source = await openGgufSource(args, options, deps);
   const { base, template, fileType, fields, tensors } = source;
-  const name = `model-${fileType.toLowerCase()}.gguf`;
+  const type = quantization?.type.name ?? fileType;
+  const name = `model-${type.toLowerCase()}.gguf`;
   try {
     await requireSpace(dir, source.bytes);
     const modelfile = ollama ? await modelfileOf(args, base, template, name) : null;
@@ -40,19 +46,35 @@ export async function exportGguf(
       dir,
       async (temporary) => {
         const file = join(temporary, name);
-        await writeAtomic(file, encodeGguf(fields, tensors));
+        const whole = quantization ? join(temporary, 'whole.gguf') : file;
+        await writeAtomic(whole, encodeGguf(fields, tensors));
+        const quantised = quantization
+          ? await quantiseFile(
+              { input: whole, output: file, ...quantization, allowRequantize: false },
+              await openHeader(whole),
+              deps,
+            )
+          : null;
+        if (quantised) await rm(whole);
         if (modelfile !== null) await writeAtomic(join(temporary, MODELFILE), modelfile);
         const rows = parityRows(base, template);
         const parity = verify ? await servingParity(args, base, rows, file, deps.note) : null;
         if (parity) {
-          requireParity(parity, fileType);
+          requireParity(parity, type);
           await writeAtomic(join(temporary, PARITY_FILE), `${JSON.stringify(parity, null, 2)}\n`);
         }
         const manifest = await writeExportManifest(temporary, {
           kind: ollama ? 'ollama' : 'gguf',
           tunesmith: await ownVersion(),
           parents: await parentsOf(args, base),
-          settings: { type: fileType.toLowerCase() },
+          settings: {
+            type: type.toLowerCase(),
+            ...(quantised && {
+              from: fileType.toLowerCase(),
+              llamaCpp: quantised.release,
+              fallbacks: quantised.fallbacks,
+            }),
+          },
         });
         const bytes = Object.values(manifest.files).reduce((n, { bytes: size }) => n + size, 0);
         return { exportDir: dir, files: [name], bytes, changedTensors: source.changedTensors, parity };

@@ -1,13 +1,12 @@
 // In: how alike a GGUF file answers, and its type. Out: nothing, or a typed error where the type cannot explain the difference. Of
 // quantised files the figures are shown; whether they are good enough is a verdict's to say.
 import { FactoryError } from '#factory/errors.ts';
-import type { GgufFileType } from '#factory/model/gguf/gguf-tensors.ts';
 import type { ServingParity } from './serving-parity.ts';
 
 /** Mean KL. llama.cpp keeps keys and values in float16, and rounds activations to the type of 16-bit weights. */
-const MOST: Partial<Record<GgufFileType, number>> = { F32: 1e-5, F16: 1e-3, BF16: 1e-2 };
+const MOST: Partial<Record<string, number>> = { F32: 1e-5, F16: 1e-3, BF16: 1e-2 };
 
-export function requireParity({ meanKl, worst }: ServingParity, fileType: GgufFileType): void {
+export function requireParity({ meanKl, worst }: ServingParity, fileType: string): void {
   const most = MOST[fileType];
   if (most === undefined || meanKl <= most) return;
   throw new FactoryError({

@@ -1,7 +1,9 @@
 // In: the words after `tunesmith export`. Out: a model folder, or what `export verify` found; facts on stdout.
 import { readFileSync } from 'node:fs';
+import os from 'node:os';
 import { parseModelArgs } from '#factory/arguments/parse.ts';
 import { FactoryError } from '#factory/errors.ts';
+import { quantType } from '#factory/export/quantise/types.ts';
 import type { ExportResult } from '#factory/pipeline/export-model.ts';
 import type { BaseDeps } from '#factory/pipeline/open-base.ts';
 import type { ServingParity } from '#factory/pipeline/serving-parity.ts';
@@ -16,6 +18,7 @@ interface Wish {
   export_dtype: keyof typeof DTYPES;
   export_size: number;
   export_pre_tokenizer: string | null;
+  export_quantization: string | null;
   to: 'merged' | 'adapter' | 'gguf' | 'ollama';
   force: boolean;
   verify: boolean;
@@ -81,6 +84,7 @@ async function exportAs(
         message: `export_dtype: expected auto or float32 with --to adapter, whose weights stay in float32, found ${export_dtype}`,
         remedy: 'Leave out --export_dtype, or export with --to merged.',
       });
+    if (wish.export_quantization !== null) throw onlyGguf('export_quantization');
     const { exportAdapter } = await import('#factory/pipeline/export-adapter.ts');
     return exportAdapter(args, { exportDir, verify, force }, deps);
   }
@@ -89,13 +93,29 @@ async function exportAs(
   if (wish.to === 'gguf' || wish.to === 'ollama') {
     const { exportGguf } = await import('#factory/pipeline/export-gguf.ts');
     const ollama = wish.to === 'ollama';
-    return exportGguf(args, { exportDir, fileType: dtype, preTokenizer, verify, force, ollama }, deps);
+    const quantization = quantizationOf(wish);
+    const options = { exportDir, fileType: dtype, preTokenizer, quantization, verify, force, ollama };
+    return exportGguf(args, options, deps);
   }
-  if (dtype === 'Q8_0' || preTokenizer !== null)
-    throw onlyGguf(dtype === 'Q8_0' ? 'export_dtype q8_0' : 'export_pre_tokenizer');
+  if (dtype === 'Q8_0') throw onlyGguf('export_dtype q8_0');
+  if (preTokenizer !== null) throw onlyGguf('export_pre_tokenizer');
+  if (wish.export_quantization !== null) throw onlyGguf('export_quantization');
   const { exportModel } = await import('#factory/pipeline/export-model.ts');
   const maxShardBytes = export_size * 1e9;
   return exportModel(args, { exportDir, dtype, maxShardBytes, verify, force }, deps);
+}
+
+/** llama.cpp quantises what is in full precision. */
+function quantizationOf({ export_quantization: word, export_dtype }: Wish) {
+  if (word === null) return null;
+  const type = quantType(word);
+  if (export_dtype === 'q8_0')
+    throw new FactoryError({
+      code: 'ARGS_CONFLICT',
+      message: `export_quantization ${type.name}: expected export_dtype auto, float32, float16 or bfloat16, found q8_0, which is quantised already`,
+      remedy: 'Leave out --export_dtype.',
+    });
+  return { type, threads: os.availableParallelism() };
 }
 
 function onlyGguf(what: string): FactoryError {
@@ -111,7 +131,7 @@ async function verify({ words, json, terminal }: CommandContext): Promise<number
   if (dir === undefined || more.length > 0)
     throw new FactoryError({
       code: 'CLI_USAGE',
-      message: `tunesmith export verify: expected one folder, found ${words.length - 1}`,
+      message: `tunesmith export verify: expected one folder or GGUF file, found ${words.length - 1}`,
       remedy: 'Write "tunesmith export verify DIR".',
     });
   const { verifyExport } = await import('#factory/store/export-manifest.ts');

@@ -58,6 +58,11 @@ export async function quantize({ words, json, terminal, env }: CommandContext): 
     progress.close();
     terminal.out(json ? `${JSON.stringify(result)}\n` : resultText(result));
     return 0;
+  } catch (error) {
+    progress.close();
+    if (!(error instanceof FactoryError && error.code === 'EXPORT_INTERRUPTED')) throw error;
+    terminal.err(`${error.message}\n`);
+    return 130;
   } finally {
     progress.close();
     stop.dispose();
