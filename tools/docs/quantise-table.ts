@@ -59,19 +59,22 @@ function quantiseTable(result: Result, language: Language): string {
   const { source } = result;
   const rows = [
     [source.type, megabytes(source.bytes), '', '', '', '', String(source.tokens_per_cpu_second), ''],
-    ...result.types.map((row) => {
-      const { percent, low, high } = row.perplexity_change;
-      return [
-        row.type,
-        megabytes(row.bytes),
-        row.bits_per_weight.toFixed(2),
-        signed(percent),
-        `${signed(low)} … ${signed(high)}`,
-        `${(100 * row.same_token).toFixed(1)} %`,
-        String(row.tokens_per_cpu_second),
-        String(row.fallbacks),
-      ];
-    }),
+    // The type of the source is only copied.
+    ...result.types
+      .filter((row) => row.type !== source.type)
+      .map((row) => {
+        const { percent, low, high } = row.perplexity_change;
+        return [
+          row.type,
+          megabytes(row.bytes),
+          row.bits_per_weight.toFixed(2),
+          signed(percent),
+          `${signed(low)} … ${signed(high)}`,
+          `${(100 * row.same_token).toFixed(1)} %`,
+          String(row.tokens_per_cpu_second),
+          String(row.fallbacks),
+        ];
+      }),
   ];
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const title =
