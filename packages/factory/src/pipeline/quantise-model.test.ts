@@ -46,7 +46,8 @@ beforeAll(async () => {
   source = join(dir, 'source.gguf');
   await writeRandomLlama(source);
   llama = await getLlama({ build: 'never', gpu: false, logLevel: LlamaLogLevel.error });
-});
+  // llama.cpp is slow to start on a busy machine.
+}, 120_000);
 afterAll(async () => {
   await llama.dispose();
   rmSync(dir, { recursive: true });
