@@ -29,7 +29,15 @@ export async function servedFile(path: string, template: string | null, deps: Ba
   deps.note(`${path} is exported to a GGUF file in ${dir}, which later starts use`);
   const { files } = await exportGguf(
     args,
-    { exportDir: dir, verify: false, ollama: false, fileType: null, preTokenizer: null, force: false },
+    {
+      exportDir: dir,
+      verify: false,
+      ollama: false,
+      fileType: null,
+      preTokenizer: null,
+      quantization: null,
+      force: false,
+    },
     deps,
   );
   return join(dir, files[0] as string);
