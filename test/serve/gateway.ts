@@ -22,6 +22,7 @@ export interface GatewayWish {
   settings?: Partial<HttpSettings>;
   keys?: PlainKey[];
   takers?: RecordTaker[];
+  keepAnswers?: boolean;
   admin?: AdminPorts;
 }
 
@@ -51,7 +52,10 @@ export async function openGateway(served: readonly ServedModel[], wish: GatewayW
       requireKeys: wish.keys !== undefined,
       host: settings.host,
     },
-    log: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>), dropped: () => 0 },
+    log: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+    keepAnswers: wish.keepAnswers ?? false,
+    dropped: () => 0,
+    engineRestarts: () => ({}),
     takers: wish.takers ?? [],
     isLoading: () => false,
     admin: wish.admin ?? { open: async () => [] },

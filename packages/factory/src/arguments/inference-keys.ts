@@ -1,7 +1,7 @@
 // In: nothing. Out: the actions of `tunesmith inferences` with their keys.
 import { type ArgKey, bool, int, commandKey as key, optional, string } from './key.ts';
 
-const DEFAULT_LOG_FILE = '.tunesmith/inferences.sqlite';
+export const DEFAULT_LOG_FILE = '.tunesmith/inferences.sqlite';
 
 const FILE = key('log_file', string, DEFAULT_LOG_FILE, 'the log that "tunesmith serve" wrote');
 const FILTER: readonly ArgKey[] = [

@@ -1,4 +1,6 @@
 // In: nothing. Out: the keys of `tunesmith serve` and `tunesmith keys`, and those of an entry of `models` in its configuration.
+
+import { DEFAULT_LOG_FILE } from './inference-keys.ts';
 import {
   type ArgKey,
   bool,
@@ -106,6 +108,15 @@ export const SERVER_KEYS: readonly ArgKey[] = [
     'origins of pages that may ask from a browser, as https://shop.example; none by default',
   ),
   key('access_log', string, 'stderr', 'one JSON line per request: stderr, off, or a file'),
+  key(
+    'log',
+    choice('off', 'meta', 'full'),
+    'meta',
+    'log of inferences: nothing, tokens and times, or texts too, which retraining can use',
+  ),
+  key('log_file', string, DEFAULT_LOG_FILE, 'where it is; "tunesmith inferences" reads it'),
+  key('log_retention', optional(float(SECONDS)), null, 'days that it keeps; unset = all'),
+  key('log_redact', bool, true, 'replace personal data in its texts'),
   key(
     'otlp_endpoint',
     optional(string),

@@ -11,6 +11,7 @@ const RETRY_MS = 20;
 const STDERR = 2;
 
 export interface OpenLogSink extends LogSink {
+  dropped(): number;
   /** Writes what waits, for at most a second. */
   close(): Promise<void>;
 }

@@ -69,11 +69,15 @@ async function stream(
   };
   try {
     for (let found = first; found !== null; found = await next()) {
+      // A model that never waits would hear of neither.
+      if (reply.raw.destroyed) asked.abort.abort();
+      asked.abort.signal.throwIfAborted();
       const [choice, part] = found;
       if (!begun.has(choice)) {
         begun.add(choice);
         for (const event of form.begin(choice)) await send(event);
       }
+      if (part.kind !== 'end') record.answers?.[choice].push(part);
       if (part.kind === 'end') {
         totals.add(choice, part);
         await send(form.end(choice, part.finish));
@@ -106,7 +110,10 @@ async function collect(
     if (part.kind === 'end') {
       choices[choice].finish = part.finish;
       totals.add(choice, part);
-    } else choices[choice].parts.push(part);
+    } else {
+      choices[choice].parts.push(part);
+      asked.record.answers?.[choice].push(part);
+    }
   }
   totals.tell(asked.record);
   await reply.send(asked.form.whole(choices, totals.usage));

@@ -71,7 +71,7 @@ export function chatForm(head: AnswerHead, hasLogprobs: boolean, newCallId: () =
   };
 }
 
-function messageOf(parts: readonly BodyPart[], newCallId: () => string) {
+export function messageOf(parts: readonly BodyPart[], newCallId: () => string) {
   let text = '';
   let reasoning = '';
   const calls: { id: string; type: 'function'; function: { name: string; arguments: string } }[] = [];

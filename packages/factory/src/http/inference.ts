@@ -21,6 +21,8 @@ export interface InferenceDeps {
   models: ModelSet;
   admission: Admission;
   requestTimeoutMs: number;
+  /** Keep answers until their request is logged. */
+  keepAnswers: boolean;
   /** Milliseconds, monotonic. */
   clock(): number;
   /** Milliseconds since 1970. */
@@ -106,7 +108,7 @@ export function openInference(deps: InferenceDeps): Inference {
         if (tools.length > 0) need(model, 'tools', 'tools');
         if (sampling.logprobs !== null) need(model, 'logprobs', 'logprobs');
         if (format.kind !== 'text') need(model, 'jsonSchema', 'response_format');
-        tell(record, { stream, choices: n, sampling });
+        tell(record, { stream, choices: n, sampling }, deps.keepAnswers);
         const sources = Array.from({ length: n }, (_, index) =>
           model.chat({ ...ask, sampling: samplingOfChoice(sampling, index) }, abort.signal),
         );
@@ -132,7 +134,7 @@ export function openInference(deps: InferenceDeps): Inference {
         need(model, 'completions', null);
         if (sampling.logprobs !== null) need(model, 'logprobs', 'logprobs');
         if (format.kind !== 'text') need(model, 'jsonSchema', 'response_format');
-        tell(record, { stream, choices: n * prompts.length, sampling });
+        tell(record, { stream, choices: n * prompts.length, sampling }, deps.keepAnswers);
         const sources = prompts.flatMap((prompt) =>
           Array.from({ length: n }, (_, index) =>
             model.complete({ prompt, format, sampling: samplingOfChoice(sampling, index) }, abort.signal),
@@ -182,8 +184,13 @@ export function openInference(deps: InferenceDeps): Inference {
   };
 }
 
-function tell(record: RequestRecord, known: Pick<RequestRecord, 'stream' | 'choices' | 'sampling'>): void {
+function tell(
+  record: RequestRecord,
+  known: Pick<RequestRecord, 'stream' | 'choices' | 'sampling'>,
+  keepAnswers: boolean,
+): void {
   Object.assign(record, known);
+  if (keepAnswers) record.answers = Array.from({ length: known.choices }, () => []);
 }
 
 const LACKS: Record<keyof ServedAbilities, string> = {

@@ -6,6 +6,8 @@ export interface MetricSources {
   version: string;
   inFlight(): number;
   waiting(): number;
+  /** By model. */
+  engineRestarts(): Readonly<Record<string, number>>;
   /** Log lines that were dropped since the start. */
   dropped(): number;
 }
@@ -83,6 +85,19 @@ export class Metrics {
       collect() {
         this.inc(sources.dropped() - told);
         told = sources.dropped();
+      },
+    });
+    const restartsTold = new Map<string, number>();
+    new Counter({
+      name: 'tunesmith_engine_restarts_total',
+      help: 'Times that the engine of a model ended and was started again.',
+      labelNames: ['model'] as const,
+      registers,
+      collect() {
+        for (const [model, count] of Object.entries(sources.engineRestarts())) {
+          this.inc({ model }, Math.max(0, count - (restartsTold.get(model) ?? 0)));
+          restartsTold.set(model, count);
+        }
       },
     });
     new Gauge({

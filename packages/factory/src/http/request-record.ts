@@ -2,6 +2,7 @@
 // inferences are all read from it when it has ended.
 import type { ServerResponse } from 'node:http';
 import type { AnswerPart, SamplingAsk, Usage } from '#factory/records/served-model.ts';
+import type { BodyPart } from './answer-form.ts';
 
 export interface RequestRecord {
   id: string;
@@ -32,6 +33,8 @@ export interface RequestRecord {
   finish: Extract<AnswerPart, { kind: 'end' }>['finish'] | null;
   /** Of FactoryError, or OpenAI's word. */
   errorCode: string | null;
+  /** Parts of the answers by choice, where they are kept for the log. */
+  answers: BodyPart[][] | null;
   /** Stack of a fault of the program. */
   fault: string | null;
   /** 499 where the client went away first. */
@@ -59,6 +62,7 @@ export function newRecord(id: string, method: string, route: string, nowMs: numb
     usage: null,
     finish: null,
     errorCode: null,
+    answers: null,
     fault: null,
     status: 0,
   };

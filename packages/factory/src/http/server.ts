@@ -29,7 +29,6 @@ export interface HttpSettings extends AdmissionLimits {
 /** Takes lines without blocking; drops them where it must. */
 export interface LogSink {
   write(line: string): void;
-  dropped(): number;
 }
 
 /** A request that has ended, with the wall clock of its end. */
@@ -46,6 +45,11 @@ export interface HttpDeps {
   access: AccessRules;
   /** Null keeps no log of requests. */
   log: LogSink | null;
+  /** Keep answers until the takers have seen them. */
+  keepAnswers: boolean;
+  /** Lines and entries of logs that were lost since the start. */
+  dropped(): number;
+  engineRestarts(): Readonly<Record<string, number>>;
   /** Further readers of records, as traces and the log of inferences. */
   takers: readonly RecordTaker[];
   admin: AdminPorts;
@@ -103,7 +107,8 @@ export async function startServer(deps: HttpDeps): Promise<HttpServer> {
     version: deps.version,
     inFlight: () => admission.inFlight,
     waiting: () => admission.waiting,
-    dropped: () => deps.log?.dropped() ?? 0,
+    dropped: deps.dropped,
+    engineRestarts: deps.engineRestarts,
   });
   const inference = openInference({ ...deps, admission, requestTimeoutMs: settings.requestTimeoutMs });
   let isStopping = false;
@@ -208,6 +213,7 @@ async function listen(app: FastifyInstance, { host, port }: HttpSettings): Promi
   try {
     await app.listen({ host, port });
   } catch (cause) {
+    await app.close();
     const { code = '', message } = cause as NodeJS.ErrnoException;
     const problem: Record<string, string> = {
       EADDRINUSE: 'another program listens there',

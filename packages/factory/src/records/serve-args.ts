@@ -1,6 +1,8 @@
 // In: nothing. Out: what `tunesmith serve` is asked to do. The table that parses these keys is arguments/table-serve.ts; the rules
 // between them, and entries of `models`, are read by arguments/serve-args.ts.
 
+import type { InferenceLogLevel } from './inference.ts';
+
 /** A model behind another OpenAI-compatible server. */
 export interface UpstreamEntry {
   kind: 'upstream';
@@ -68,5 +70,12 @@ export interface ServeArgs {
   cors_origin: string[];
   /** `stderr`, `off`, or a file. */
   access_log: string;
+  /** Of inferences: nothing, what was counted and timed, or texts too. */
+  log: InferenceLogLevel;
+  log_file: string;
+  /** Days; null keeps all. */
+  log_retention: number | null;
+  /** Replace personal data in texts. */
+  log_redact: boolean;
   otlp_endpoint: string | null;
 }

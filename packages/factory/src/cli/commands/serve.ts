@@ -5,7 +5,10 @@ import { readModelEntry, readServeArgs } from '#factory/arguments/serve-args.ts'
 import { DEFAULT_KEYS_FILE } from '#factory/arguments/table-serve.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { isLoopback } from '#factory/http/authenticate.ts';
+import { inferenceTaker } from '#factory/http/inference-taker.ts';
 import { type HttpSettings, startServer } from '#factory/http/server.ts';
+import { openInferenceSink } from '#factory/pipeline/open-inference-log.ts';
+import type { ServedBase } from '#factory/pipeline/open-served-model.ts';
 import { openServedEntry } from '#factory/pipeline/open-serving.ts';
 import type { ServeArgs } from '#factory/records/serve-args.ts';
 import { ModelSet } from '#factory/serve/model-set.ts';
@@ -27,33 +30,51 @@ export async function serve({ words, json, terminal, env }: CommandContext): Pro
   const requireKeys = needsKeys(args, plain, keys);
   const endpoint = args.otlp_endpoint ?? env.OTEL_EXPORTER_OTLP_ENDPOINT ?? null;
   const version = packageVersion();
-  const tracing = endpoint
-    ? await (await import('#factory/http/tracing.ts')).openTracing(
-        endpoint,
-        env.OTEL_EXPORTER_OTLP_HEADERS,
-        version,
-      )
-    : null;
-  const log = args.access_log === 'off' ? null : await openLogSink(args.access_log);
+  /** Newest first, whatever made the server end. */
+  const closers: (() => Promise<void> | undefined)[] = [];
   const stop = stopOnSignals(() => terminal.err('stopping: answers under way are finished first\n'));
-  const models = new ModelSet(now);
-  const note = (text: string) => terminal.err(`note: ${text}\n`);
-  const deps = { env, clock, note, bases: new Map(), signal: stop.signal };
-  let isLoading = true;
-  // The port is taken before models are loaded: whether it is free is told at once.
-  const server = await startServer({
-    settings: settingsOf(args),
-    models,
-    access: { keys, requireKeys, host: args.host },
-    log,
-    takers: tracing === null ? [] : [tracing.take],
-    admin: { open: (entry) => openServedEntry(readModelEntry(entry, 'request'), deps) },
-    isLoading: () => isLoading,
-    version,
-    clock,
-    now,
-  });
   try {
+    const log = args.access_log === 'off' ? null : await openLogSink(args.access_log);
+    closers.push(() => log?.close());
+    const note = (text: string) => terminal.err(`note: ${text}\n`);
+    const inferences = openInferenceSink(
+      { path: args.log_file, level: args.log, retentionDays: args.log_retention, redact: args.log_redact },
+      note,
+    );
+    closers.push(() => inferences.close());
+    const tracing = endpoint
+      ? await (await import('#factory/http/tracing.ts')).openTracing(
+          endpoint,
+          env.OTEL_EXPORTER_OTLP_HEADERS,
+          version,
+        )
+      : null;
+    closers.push(() => tracing?.close());
+    const models = new ModelSet(now);
+    closers.push(() => models.close());
+    const bases = new Map<string, ServedBase>();
+    const deps = { env, clock, note, bases, signal: stop.signal };
+    let isLoading = true;
+    // The port is taken before models are loaded: whether it is free is told at once.
+    const server = await startServer({
+      settings: settingsOf(args),
+      models,
+      access: { keys, requireKeys, host: args.host },
+      log,
+      takers: [
+        ...(args.log === 'off' ? [] : [inferenceTaker(inferences)]),
+        ...(tracing === null ? [] : [tracing.take]),
+      ],
+      keepAnswers: args.log === 'full',
+      dropped: () => (log?.dropped() ?? 0) + inferences.dropped(),
+      engineRestarts: () => Object.fromEntries([...bases].map(([id, { engine }]) => [id, engine.restarts])),
+      admin: { open: (entry) => openServedEntry(readModelEntry(entry, 'request'), deps) },
+      isLoading: () => isLoading,
+      version,
+      clock,
+      now,
+    });
+    closers.push(() => server.stop());
     for (const entry of args.models) {
       if (stop.signal.aborted) break;
       for (const { id, model } of await openServedEntry(entry, deps)) void models.put(id, model);
@@ -69,10 +90,7 @@ export async function serve({ words, json, terminal, env }: CommandContext): Pro
     await ended(stop.signal);
     return 0;
   } finally {
-    await server.stop();
-    await models.close();
-    await tracing?.close();
-    await log?.close();
+    for (const close of closers.reverse()) await close();
     stop.dispose();
   }
 }
