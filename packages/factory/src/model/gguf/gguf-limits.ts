@@ -48,6 +48,10 @@ function refusals(config: ModelConfig): [boolean, string][] {
       "it makes an expert's weights add up to one (norm_topk_prob: true)",
     ],
     [experts?.layers.includes(false) ?? false, 'it has experts in every layer, the model has layers without'],
+    [
+      scaling?.kind === 'yarn' && (scaling.betaFast !== 32 || scaling.betaSlow !== 1),
+      'it knows yarn with beta_fast 32 and beta_slow 1 only',
+    ],
     [scaling?.kind === 'yarn' && !scaling.truncate, 'it rounds the bounds of yarn (truncate: true)'],
     [scaling?.kind === 'llama3' && !isLlama, 'it knows the rope scaling llama3 in Llama models only'],
     [
