@@ -84,6 +84,7 @@ test('what the other targets do not have is refused, and nothing is left', async
     ['--export_pre_tokenizer', 'qwen2'],
     ['--export_quantization', 'q4_0'],
     ['--to', 'adapter', '--export_quantization', 'q4_0'],
+    ['--adapter_only', 'true'],
   ]) {
     const run = await exportHere([...words, ...more]);
     expect([run.status, run.err]).toEqual([2, expect.stringContaining('expected --to gguf')]);

@@ -23,6 +23,7 @@ export const EXPORT_KEYS: readonly ArgKey[] = [
     'auto',
     'type of the weights; auto keeps that of the base; q8_0 for gguf alone',
   ),
+  key('adapter_only', bool, false, 'gguf: the LoRA adapter alone, for llama.cpp to load on the base'),
   key(
     'export_quantization',
     optional(string),

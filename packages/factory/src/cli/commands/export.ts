@@ -19,6 +19,7 @@ interface Wish {
   export_size: number;
   export_pre_tokenizer: string | null;
   export_quantization: string | null;
+  adapter_only: boolean;
   to: 'merged' | 'adapter' | 'gguf' | 'ollama';
   force: boolean;
   verify: boolean;
@@ -77,19 +78,16 @@ async function exportAs(
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const { export_dir: exportDir, export_dtype, export_size, verify, force } = wish;
-  if (wish.to === 'adapter') {
-    if (export_dtype !== 'auto' && export_dtype !== 'float32')
-      throw new FactoryError({
-        code: 'ARGS_CONFLICT',
-        message: `export_dtype: expected auto or float32 with --to adapter, whose weights stay in float32, found ${export_dtype}`,
-        remedy: 'Leave out --export_dtype, or export with --to merged.',
-      });
-    if (wish.export_quantization !== null) throw onlyGguf('export_quantization');
-    const { exportAdapter } = await import('#factory/pipeline/export-adapter.ts');
-    return exportAdapter(args, { exportDir, verify, force }, deps);
-  }
+  const { export_pre_tokenizer: preTokenizer, adapter_only: adapterOnly } = wish;
   const dtype = DTYPES[export_dtype];
-  const { export_pre_tokenizer: preTokenizer } = wish;
+  if (adapterOnly && wish.to === 'gguf') {
+    if (dtype === 'Q8_0') throw notOfAdapters('export_dtype q8_0');
+    if (wish.export_quantization !== null) throw notOfAdapters('export_quantization');
+    if (preTokenizer !== null) throw notOfAdapters('export_pre_tokenizer');
+    const { exportGgufAdapter } = await import('#factory/pipeline/export-gguf-adapter.ts');
+    return exportGgufAdapter(args, { exportDir, dtype, force }, deps);
+  }
+  if (adapterOnly) throw onlyGguf('adapter_only');
   if (wish.to === 'gguf' || wish.to === 'ollama') {
     const { exportGguf } = await import('#factory/pipeline/export-gguf.ts');
     const ollama = wish.to === 'ollama';
@@ -97,9 +95,19 @@ async function exportAs(
     const options = { exportDir, fileType: dtype, preTokenizer, quantization, verify, force, ollama };
     return exportGguf(args, options, deps);
   }
-  if (dtype === 'Q8_0') throw onlyGguf('export_dtype q8_0');
   if (preTokenizer !== null) throw onlyGguf('export_pre_tokenizer');
   if (wish.export_quantization !== null) throw onlyGguf('export_quantization');
+  if (wish.to === 'adapter') {
+    if (export_dtype !== 'auto' && export_dtype !== 'float32')
+      throw new FactoryError({
+        code: 'ARGS_CONFLICT',
+        message: `export_dtype: expected auto or float32 with --to adapter, whose weights stay in float32, found ${export_dtype}`,
+        remedy: 'Leave out --export_dtype, or export with --to merged.',
+      });
+    const { exportAdapter } = await import('#factory/pipeline/export-adapter.ts');
+    return exportAdapter(args, { exportDir, verify, force }, deps);
+  }
+  if (dtype === 'Q8_0') throw onlyGguf('export_dtype q8_0');
   const { exportModel } = await import('#factory/pipeline/export-model.ts');
   const maxShardBytes = export_size * 1e9;
   return exportModel(args, { exportDir, dtype, maxShardBytes, verify, force }, deps);
@@ -118,10 +126,18 @@ function quantizationOf({ export_quantization: word, export_dtype }: Wish) {
   return { type, threads: os.availableParallelism() };
 }
 
+function notOfAdapters(what: string): FactoryError {
+  return new FactoryError({
+    code: 'ARGS_CONFLICT',
+    message: `${what}: expected a whole model, found adapter_only, which writes matrices in float32, float16 or bfloat16 and no vocabulary`,
+    remedy: 'Leave it out: adapters are small.',
+  });
+}
+
 function onlyGguf(what: string): FactoryError {
   return new FactoryError({
     code: 'ARGS_CONFLICT',
-    message: `${what}: expected --to gguf or ollama, whose files alone have it`,
+    message: `${what}: expected --to gguf${what === 'adapter_only' ? '' : ' or ollama'}, whose files alone have it`,
     remedy: 'Add --to gguf, or leave the key out.',
   });
 }

@@ -50,6 +50,16 @@ export function ggufTensorName(name: string, { norms, experts }: ModelConfig): s
   return `blk.${layer}.${roles[part]}.${kind}`;
 }
 
+/** The name of the tensor that holds all experts of a layer; null for a tensor that is not of one expert. */
+export function ggufExpertStack(name: string, { experts }: ModelConfig): string | null {
+  if (!experts) return null;
+  const [, layer, part] = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
+  const { prefix, gate, up, down } = experts.names;
+  if (!part?.startsWith(`${prefix}.`)) return null;
+  const role = { [gate]: 'gate', [up]: 'up', [down]: 'down' }[part.slice(part.lastIndexOf('.') + 1)];
+  return `blk.${layer}.ffn_${role}_exps.weight`;
+}
+
 /**
  * llama.cpp turns neighbouring values of a head together, Hugging Face values half a head apart, so its converter puts the
  * rows of q and k of Llama models in another order. Which of Hugging Face's rows stands at a row of the file; null where

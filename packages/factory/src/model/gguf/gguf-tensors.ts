@@ -10,7 +10,7 @@ import { f32ToBf16 } from '../half.ts';
 import { floatsOf } from '../load-weights.ts';
 import { releaseArray } from '../release-array.ts';
 import { quantiseQ8 } from './block-types.ts';
-import { ggufRowOrder, ggufTensorName } from './gguf-names.ts';
+import { ggufExpertStack, ggufRowOrder, ggufTensorName } from './gguf-names.ts';
 
 /** What most matrices of a file are in. */
 export type GgufFileType = 'F32' | 'F16' | 'BF16' | 'Q8_0';
@@ -26,7 +26,7 @@ export function ggufTensors(
   const tensors = ropeTensors(config);
   const stacks = new Map<string, { shape: number[]; parts: string[] }>();
   for (const [name, shape] of expectedTensors(config)) {
-    const stack = expertStack(name, config);
+    const stack = ggufExpertStack(name, config);
     if (stack) {
       const known = stacks.get(stack) ?? { shape: [0, ...shape], parts: [] };
       known.shape[0] = known.parts.push(name);
@@ -59,16 +59,6 @@ export function ggufTensors(
 function typeOf(name: string, shape: readonly number[], fileType: GgufFileType): GgmlType {
   if (shape.length < 2 || name.endsWith('_norm.weight') || name.endsWith('ffn_gate_inp.weight')) return 'F32';
   return (shape.at(-1) as number) % GGML_TYPES[fileType].size === 0 ? fileType : 'F16';
-}
-
-/** The name of the tensor that holds all experts of a layer; null for a tensor that is not of one expert. */
-function expertStack(name: string, { experts }: ModelConfig): string | null {
-  if (!experts) return null;
-  const [, layer, part] = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
-  const { prefix, gate, up, down } = experts.names;
-  if (!part?.startsWith(`${prefix}.`)) return null;
-  const role = { [gate]: 'gate', [up]: 'up', [down]: 'down' }[part.slice(part.lastIndexOf('.') + 1)];
-  return `blk.${layer}.ffn_${role}_exps.weight`;
 }
 
 function* encode(

@@ -7,22 +7,26 @@ import { fileURLToPath } from 'node:url';
 import { openBackend } from '@tunesmith/engine';
 import { getLlama, type LlamaModel, type Token } from 'node-llama-cpp';
 import { afterAll, describe, expect, test } from 'vitest';
-import { buildDecoder } from '../../packages/factory/src/model/build-decoder.ts';
-import { parseModelConfig } from '../../packages/factory/src/model/config.ts';
-import { expectedTensors } from '../../packages/factory/src/model/expected-tensors.ts';
-import { greedy } from '../../packages/factory/src/model/fixtures/greedy.ts';
-import { generateTokens } from '../../packages/factory/src/model/generate.ts';
-import { ggufModelFields } from '../../packages/factory/src/model/gguf/gguf-fields.ts';
-import { checkGgufLimits } from '../../packages/factory/src/model/gguf/gguf-limits.ts';
-import { ggufTensors } from '../../packages/factory/src/model/gguf/gguf-tensors.ts';
-import { packBatch } from '../../packages/factory/src/model/packed-batch.ts';
-import { openGgufSource } from '../../packages/factory/src/pipeline/gguf-source.ts';
-import type { GgufFields } from '../../packages/factory/src/records/gguf.ts';
-import type { ModelConfig, WeightSource } from '../../packages/factory/src/records/model-config.ts';
-import { seededRandom } from '../../packages/factory/src/records/seeded-random.ts';
-import type { TrainArgs } from '../../packages/factory/src/records/train-args.ts';
-import { writeAtomic } from '../../packages/factory/src/store/atomic-file.ts';
-import { encodeGguf } from '../../packages/factory/src/store/gguf-format.ts';
+import { loraScale, mergeIntoWeights } from '#factory/adapters/merge.ts';
+import { buildDecoder } from '#factory/model/build-decoder.ts';
+import { parseModelConfig } from '#factory/model/config.ts';
+import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { greedy } from '#factory/model/fixtures/greedy.ts';
+import { generateTokens } from '#factory/model/generate.ts';
+import { ggufAdapterFields, ggufAdapterTensors } from '#factory/model/gguf/gguf-adapter.ts';
+import { ggufModelFields } from '#factory/model/gguf/gguf-fields.ts';
+import { checkGgufLimits } from '#factory/model/gguf/gguf-limits.ts';
+import { ggufTensors } from '#factory/model/gguf/gguf-tensors.ts';
+import { isRouter } from '#factory/model/layer-modules.ts';
+import { packBatch } from '#factory/model/packed-batch.ts';
+import type { LoraAdapter } from '#factory/records/adapter.ts';
+import type { GgufFields } from '#factory/records/gguf.ts';
+import type { ModelConfig, WeightSource } from '#factory/records/model-config.ts';
+import { seededRandom } from '#factory/records/seeded-random.ts';
+import type { TrainArgs } from '#factory/records/train-args.ts';
+import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { encodeGguf } from '#factory/store/gguf-format.ts';
+import { openGgufSource } from './gguf-source.ts';
 
 const VOCABULARY = 80;
 /** Keys and values are float16 there; measured: up to 4e-3 of a spread of 8 to 20. */
@@ -179,8 +183,12 @@ async function ours(config: ModelConfig, source: WeightSource, ids: number[]): P
   });
 }
 
-async function theirs(model: LlamaModel, ids: number[], contextSize: number): Promise<number[][]> {
-  const context = await model.createContext({ contextSize, threads: 1 });
+async function theirs(
+  model: LlamaModel,
+  ids: number[],
+  lora?: { adapters: { filePath: string }[] },
+): Promise<number[][]> {
+  const context = await model.createContext({ contextSize: 32, threads: 1, ...(lora ? { lora } : {}) });
   const ask = {
     generateNext: { probabilities: true, options: { temperature: 1, topK: 0, topP: 1, minP: 0 } },
   };
@@ -190,6 +198,30 @@ async function theirs(model: LlamaModel, ids: number[], contextSize: number): Pr
     const found = answer?.next.probabilities as Map<Token, number>;
     return Array.from({ length: VOCABULARY }, (_, id) => Math.log(found.get(id as Token) ?? 0));
   });
+}
+
+function apart(some: number[][], others: number[][]): number {
+  const positions = Math.min(some.length, others.length);
+  let largest = 0;
+  for (let i = 0; i < positions; i++)
+    for (const [id, value] of some[i].entries()) largest = Math.max(largest, Math.abs(value - others[i][id]));
+  return largest;
+}
+
+/** A pair on every matrix of a layer but the router. */
+function randomAdapter(config: ModelConfig): LoraAdapter {
+  const random = seededRandom('gguf/adapter');
+  const draw = (count: number, size: number) =>
+    Float32Array.from({ length: count }, () => size * (2 * random.next() - 1));
+  const pairs = [...expectedTensors(config)].flatMap(([name, shape]) => {
+    if (!name.startsWith('model.layers.') || shape.length < 2 || isRouter(name)) return [];
+    const [outFeatures, inFeatures] = shape;
+    const sizes = { rank: 2, inFeatures, outFeatures };
+    const [a, b] = [draw(2 * inFeatures, 0.2), draw(2 * outFeatures, 0.2)];
+    return [{ module: name.replace(/\.weight$/, ''), ...sizes, a, b }];
+  });
+  const settings = { dropout: 0, targetModules: [], baseModel: '' };
+  return { rank: 2, alpha: 3, useRslora: true, ...settings, pairs };
 }
 
 describe('llama.cpp answers as our engine', () => {
@@ -204,14 +236,43 @@ describe('llama.cpp answers as our engine', () => {
     const ids = Array.from({ length: 24 }, () => random.int(VOCABULARY));
     const expected = await ours(config, source, ids);
     const model = await llama.loadModel({ modelPath: path });
-    const found = await theirs(model, ids, 32);
+    const found = await theirs(model, ids);
     await model.dispose();
     const spread = Math.max(...expected.flat()) - Math.min(...expected.flat());
     expect(spread).toBeGreaterThan(2);
-    let largest = 0;
-    for (const [i, row] of expected.entries())
-      for (const [id, value] of row.entries()) largest = Math.max(largest, Math.abs(found[i][id] - value));
-    expect(largest).toBeLessThan(TOLERANCE);
+    expect(apart(found, expected)).toBeLessThan(TOLERANCE);
+  });
+});
+
+describe('an adapter on the base answers as the merged model', () => {
+  test.each(['llama', 'qwen2', 'mixtral', 'gemma2', 'glm4'])('%s', async (name) => {
+    const config = configOf(RUNS[name]);
+    const source = randomWeights(config);
+    const adapter = randomAdapter(config);
+    const scale = loraScale(adapter, { rank: adapter.rank });
+    const merged: WeightSource = {
+      ...source,
+      async read(tensor) {
+        const weight = await source.read(tensor);
+        const pair = adapter.pairs.find(({ module }) => `${module}.weight` === tensor);
+        if (!pair) return weight;
+        return { ...weight, data: mergeIntoWeights(tensor, weight.data as Float32Array, pair, scale) };
+      },
+    };
+    const [path, lora] = [join(dir, `${name}-base.gguf`), join(dir, `${name}-lora.gguf`)];
+    const fields = new Map([...ggufModelFields(config, 'F32'), ...vocabulary()]);
+    await writeAtomic(path, encodeGguf(fields, ggufTensors(config, source, 'F32')));
+    const tensors = ggufAdapterTensors(adapter, config, (pair) => loraScale(adapter, pair), 'F32');
+    await writeAtomic(lora, encodeGguf(ggufAdapterFields(adapter, config), tensors));
+    const random = seededRandom('gguf/ids');
+    const ids = Array.from({ length: 12 }, () => random.int(VOCABULARY));
+    const model = await llama.loadModel({ modelPath: path });
+    const found = await theirs(model, ids, { adapters: [{ filePath: lora }] });
+    const without = await theirs(model, ids);
+    await model.dispose();
+    const expected = await ours(config, merged, ids);
+    expect(apart(found, without)).toBeGreaterThan(0.2);
+    expect(apart(found, expected)).toBeLessThan(TOLERANCE);
   });
 });
 
@@ -231,7 +292,7 @@ test.each([
 });
 
 test("the quickstart's base: the ids and the greedy tokens of our engine, in float16", async () => {
-  const folder = fileURLToPath(new URL('../../packages/factory/base/tunesmith-tiny', import.meta.url));
+  const folder = fileURLToPath(new URL('../../base/tunesmith-tiny', import.meta.url));
   const args = { model_name_or_path: folder, adapter_name_or_path: [], template: null };
   const source = await openGgufSource(
     args as unknown as TrainArgs,
