@@ -75,7 +75,7 @@ test('a quantised file is the only one of the folder, and is compared too', asyn
   expect(tensors.get('blk.2.ffn_down.weight')?.type.name).toBe('Q6_K');
   const refused = await exported('none', '--export_quantization', 'q4_0', '--export_dtype', 'q8_0');
   expect([refused.status, refused.err]).toEqual([2, expect.stringContaining('quantised already')]);
-});
+}, 180_000);
 
 test('what the other targets do not have is refused, and nothing is left', async () => {
   const words = ['--model_name_or_path', BASE, '--export_dir', join(dir, 'none')];
