@@ -9,6 +9,17 @@ const read = (words: string[], files: Record<string, string> = {}) =>
     },
   });
 
+const engine = {
+  base: null,
+  scale: 1,
+  context_size: null,
+  slots: null,
+  threads: null,
+  gpu: 'off',
+  gpu_layers: null,
+  mlock: false,
+};
+
 test('a file is served under its name, with adapters under theirs', () => {
   const args = read(['models/shop-q4.gguf', '--adapter', 'v2=a.gguf', '--adapter=v3=b.gguf', '--port', '0']);
   expect(args.models).toEqual([
@@ -17,6 +28,7 @@ test('a file is served under its name, with adapters under theirs', () => {
       id: 'shop-q4',
       path: 'models/shop-q4.gguf',
       template: null,
+      ...engine,
       adapters: [
         { id: 'v2', path: 'a.gguf', scale: 1 },
         { id: 'v3', path: 'b.gguf', scale: 1 },
@@ -50,6 +62,7 @@ models:
       id: 'base',
       path: 'base.gguf',
       template: 'qwen',
+      ...engine,
       adapters: [{ id: 'tuned', path: 'tuned.gguf', scale: 0.5 }],
     },
     {
