@@ -77,6 +77,11 @@ test('a quantised file is the only one of the folder, and is compared too', asyn
   expect([refused.status, refused.err]).toEqual([2, expect.stringContaining('quantised already')]);
 }, 180_000);
 
+test('bits of GPTQ are refused and not forgotten', async () => {
+  const run = await exported('none', '--export_quantization_bit', '4');
+  expect([run.status, run.err]).toEqual([2, expect.stringContaining('--export_quantization Q4_K_M')]);
+});
+
 test('what the other targets do not have is refused, and nothing is left', async () => {
   const words = ['--model_name_or_path', BASE, '--export_dir', join(dir, 'none')];
   for (const more of [

@@ -29,7 +29,8 @@ export async function exportCommand(context: CommandContext): Promise<number> {
   if (context.words[0] === 'verify') return verify(context);
   const { words, json, terminal, env } = context;
   const deps = { readFile: (path: string) => readFileSync(path, 'utf8'), env };
-  const { args, notes, options } = parseModelArgs(words, EXPORT_KEYS, deps);
+  const { args, notes, given, options } = parseModelArgs(words, EXPORT_KEYS, deps);
+  if ((given.export_quantization_bit ?? null) !== null) throw noCalibratedBits();
   for (const { text } of notes) terminal.err(`note: ${text}\n`);
   const wish = options as unknown as Wish;
   if (wish.export_dir === null)
@@ -131,6 +132,15 @@ function notOfAdapters(what: string): FactoryError {
     code: 'ARGS_CONFLICT',
     message: `${what}: expected a whole model, found adapter_only, which writes matrices in float32, float16 or bfloat16 and no vocabulary`,
     remedy: 'Leave it out: adapters are small.',
+  });
+}
+
+function noCalibratedBits(): FactoryError {
+  return new FactoryError({
+    code: 'ARGS_NOT_SUPPORTED',
+    message:
+      'export_quantization_bit: GPTQ, which it asks for, is not supported; found it for tunesmith export',
+    remedy: 'Export with --to gguf --export_quantization Q4_K_M, or leave the key out.',
   });
 }
 
