@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readCommandWords } from '../packages/factory/src/arguments/command-words.ts';
 import { parseModelArgs, parseTrainArgs } from '../packages/factory/src/arguments/parse.ts';
+import { readServeArgs } from '../packages/factory/src/arguments/serve-args.ts';
+import { KEYS_ACTIONS, type KeysActionName } from '../packages/factory/src/arguments/table-serve.ts';
 import { COMMANDS } from '../packages/factory/src/cli/command.ts';
 import { EVAL_ACTIONS, type EvalActionName } from '../packages/factory/src/cli/eval/actions.ts';
 import { isEvalAction } from '../packages/factory/src/cli/eval/run-action.ts';
@@ -116,6 +118,8 @@ function judgeTunesmith(words: string[], page: Page): string | null {
     if (command === 'generate') parseModelArgs(rest, GENERATE_KEYS, deps);
     if (command === 'eval' && isEvalAction(rest[0] ?? ''))
       readCommandWords(rest.slice(1), EVAL_ACTIONS[rest[0] as EvalActionName].keys, 'tunesmith eval');
+    if (command === 'serve') readServeArgs(rest, deps);
+    if (command === 'keys') judgeKeys(rest);
     if (command === 'quickstart') quickstartOptions(rest);
     if (command === 'help' && rest[0] !== undefined && !Object.hasOwn(COMMANDS, rest[0]))
       keyPage(rest[0], false);
@@ -124,6 +128,12 @@ function judgeTunesmith(words: string[], page: Page): string | null {
     if (error instanceof FactoryError) return error.code;
     throw error;
   }
+}
+
+function judgeKeys([action = '', ...rest]: string[]): void {
+  const { keys } = KEYS_ACTIONS[action as KeysActionName];
+  const { things } = readCommandWords(rest, keys, 'tunesmith keys');
+  expect(things.length).toBe(action === 'rotate' || action === 'revoke' ? 1 : 0);
 }
 
 describe('the reader of pages', () => {
