@@ -1,13 +1,13 @@
 // GGUF export through the real command line: the file is whole, traceable, and carries the template of the training.
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { readGgufHeader } from '../../packages/factory/src/model/gguf/header.ts';
 import { ggufTemplate } from '../../packages/factory/src/tokens/gguf-template.ts';
-import { exportHere, readJson } from './tiny-world.ts';
+import { exportHere, makeWorld, readJson } from './tiny-world.ts';
 
 const BASE = fileURLToPath(new URL('../../packages/factory/base/tunesmith-tiny', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'export-gguf-'));
@@ -17,7 +17,7 @@ const exported = (output: string, ...more: string[]) =>
   exportHere(['--to', 'gguf', '--model_name_or_path', BASE, '--export_dir', join(dir, output), ...more]);
 
 async function header(...names: string[]) {
-  const path = join(dir, ...names);
+  const path = resolve(dir, ...names);
   const file = await open(path);
   try {
     return await readGgufHeader(file, path);
@@ -95,4 +95,46 @@ test('what the other targets do not have is refused, and nothing is left', async
     expect([run.status, run.err]).toEqual([2, expect.stringContaining('expected --to gguf')]);
   }
   expect(existsSync(join(dir, 'none'))).toBe(false);
+});
+
+describe('an adapter alone', () => {
+  const world = makeWorld('llama');
+  afterAll(() => world.dispose());
+  const fixtures = fileURLToPath(new URL('../parity/', import.meta.url));
+  const alone = (adapter: string, output: string, ...more: string[]) =>
+    exportHere([
+      ...['--to', 'gguf', '--adapter_only', 'true', '--model_name_or_path', world.model],
+      ...['--adapter_name_or_path', adapter, '--export_dir', world.at(output), ...more],
+    ]);
+
+  test('has its pairs, its alpha, and a manifest that is verified', async () => {
+    const run = await alone(
+      join(fixtures, 'models/llama/adapter-rslora'),
+      'rslora',
+      '--export_dtype',
+      'float16',
+    );
+    expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
+    const { metadata, tensors } = await header(world.at('rslora', 'adapter-f16.gguf'));
+    // 8 / √4 is 16 / 4.
+    expect(metadata.get('adapter.lora.alpha')).toBe(16);
+    expect(metadata.get('general.type')).toBe('adapter');
+    expect(tensors.size).toBe(3 * 7 * 2);
+    expect(tensors.get('blk.2.ffn_down.weight.lora_a')?.type.name).toBe('F16');
+    expect((await exportHere(['verify', world.at('rslora')])).status).toBe(0);
+  });
+
+  test.each([
+    ['dora', 'DoRA'],
+    ['pissa', 'pissa'],
+  ])('%s is refused by name', async (variant, what) => {
+    const dir = world.at(variant);
+    mkdirSync(dir);
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors'])
+      cpSync(join(fixtures, 'variants', variant, name), join(dir, name));
+    const run = await alone(dir, 'refused');
+    expect([run.status, run.err]).toEqual([2, expect.stringContaining(what)]);
+    expect(run.err).toContain('Leave out --adapter_only');
+    expect(existsSync(world.at('refused'))).toBe(false);
+  });
 });
