@@ -30,12 +30,15 @@ export async function measurePeak({ model, keys, rows, tokens, steps }: MemoryCa
   const work = mkdtempSync(join(tmpdir(), 'memory-'));
   try {
     mkdirSync(join(work, 'data'));
-    const isPairs = keys.stage === 'dpo';
+    const isPairs = keys.stage === 'dpo' || keys.stage === 'rm';
+    const isPrompts = keys.stage === 'grpo' || keys.stage === 'ppo';
     const columns = isPairs ? { prompt: 'ask', chosen: 'good', rejected: 'bad' } : { prompt: 'text' };
-    writeFileSync(
-      join(work, 'data', 'rows.json'),
-      JSON.stringify(isPairs ? pairs(rows * steps, tokens) : text(8 * rows * steps * tokens)),
-    );
+    const data = isPairs
+      ? pairs(rows * steps, tokens)
+      : isPrompts
+        ? prompts(8 * rows * steps, tokens)
+        : text(8 * rows * steps * tokens);
+    writeFileSync(join(work, 'data', 'rows.json'), JSON.stringify(data));
     writeFileSync(
       join(work, 'data', 'dataset_info.json'),
       JSON.stringify({ rows: { file_name: 'rows.json', ranking: isPairs, columns } }),
@@ -54,6 +57,8 @@ export async function measurePeak({ model, keys, rows, tokens, steps }: MemoryCa
       plot_loss: false,
       learning_rate: 1e-6,
       output_dir: join(work, 'out'),
+      // A random model hardly ever ends an answer.
+      ...(isPrompts ? { max_new_tokens: tokens - promptTokens(tokens) } : {}),
       ...keys,
     };
     const words = Object.entries(all).flatMap(([key, value]) => [`--${key}`, String(value)]);
@@ -73,6 +78,15 @@ const SENTENCE = 'the cat sat on a mat; ';
 
 /** A character is a token here, or some are; texts are packed into rows of cutoff_len. */
 const text = (tokens: number) => [{ text: SENTENCE.repeat(Math.ceil(tokens / SENTENCE.length) + 4) }];
+
+/** A quarter of a row is the prompt, the rest is written. */
+const promptTokens = (tokens: number) => Math.floor(tokens / 4);
+
+function prompts(count: number, tokens: number) {
+  // The template adds a few more, so that the prompt is a little short of its share, and answers are too.
+  const words = SENTENCE.repeat(tokens).slice(0, promptTokens(tokens) / 2);
+  return Array.from({ length: count }, (_, i) => ({ text: `${words}${i}` }));
+}
 
 /** Both answers have `tokens` tokens with what comes before them, or more, which is cut off. */
 function pairs(count: number, tokens: number) {

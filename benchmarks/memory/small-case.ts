@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Measured, measurePeak } from './measure.ts';
 import { makeRandomGguf } from './random-gguf.ts';
 import { makeRandomModel } from './random-model.ts';
-import { MEASURED_METHODS, SMALL_SHAPES } from './small-shapes.ts';
+import { MEASURED_METHODS, OWN_MODEL, SMALL_SHAPES } from './small-shapes.ts';
 
 /** One row of `tokens` tokens, two steps: the second finds what the first left. */
 export function measureSmall(
@@ -22,5 +22,7 @@ export function measureSmall(
       ? makeRandomGguf(join(folder, `${shape}.gguf`), config)
       : makeRandomModel(join(folder, `${shape}-${stored}`), config, stored);
   // A budget that does not depend on the machine, so that the plan does not either.
-  return measurePeak({ model, keys: { memory: '12GB', ...keys }, rows: 1, tokens, steps: 2 });
+  const own = Object.entries(keys).map(([key, value]) => [key, value === OWN_MODEL ? model : value]);
+  const all = { memory: '12GB', ...Object.fromEntries(own) };
+  return measurePeak({ model, keys: all, rows: 1, tokens, steps: 2 });
 }

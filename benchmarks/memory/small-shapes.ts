@@ -1,5 +1,6 @@
 // In: nothing. Out: four shapes of 100 to 200 million parameters, unlike each other in what memory depends on, and the
 // methods that are measured on them.
+import { fileURLToPath } from 'node:url';
 import type { RawConfig } from './random-model.ts';
 
 const common = {
@@ -66,6 +67,15 @@ export interface MeasuredMethod {
 }
 
 const LORA = { finetuning_type: 'lora' };
+/** Stands for the model that is measured, as a value of other keys. */
+export const OWN_MODEL = '{model}';
+/** Eight answers are written and learned from at a time. */
+const REWARDED = {
+  template: 'default',
+  reward_functions: fileURLToPath(new URL('../../examples/rewards/json-answer.ts:valid', import.meta.url)),
+  per_device_train_batch_size: 8,
+  logged_completions: 0,
+};
 const FREEZE = { finetuning_type: 'freeze', freeze_trainable_layers: 2 };
 
 export const MEASURED_METHODS: Readonly<Record<string, MeasuredMethod>> = {
@@ -81,4 +91,12 @@ export const MEASURED_METHODS: Readonly<Record<string, MeasuredMethod>> = {
   freeze: { keys: FREEZE, stored: 'fp16' },
   full: { keys: { finetuning_type: 'full' }, stored: 'fp16' },
   dpo: { keys: { ...LORA, stage: 'dpo', template: 'default' }, stored: 'fp16' },
+  'dpo-reference': {
+    keys: { ...LORA, stage: 'dpo', template: 'default', ref_model: OWN_MODEL },
+    stored: 'fp16',
+  },
+  rm: { keys: { ...LORA, stage: 'rm', template: 'default' }, stored: 'fp16' },
+  grpo: { keys: { ...LORA, ...REWARDED, stage: 'grpo', grpo_beta: 0.04 }, stored: 'fp16' },
+  ppo: { keys: { ...LORA, ...REWARDED, stage: 'ppo' }, stored: 'fp16' },
+  'grpo-freeze': { keys: { ...FREEZE, ...REWARDED, stage: 'grpo', grpo_beta: 0.04 }, stored: 'fp16' },
 };

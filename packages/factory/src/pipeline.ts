@@ -93,7 +93,8 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
 
     const rows = await prepareRows(args, data, { tokenizer, template, vocabSize, cacheDir, note });
     const planned = rows.train && { dataset: rows.train, vocabulary: tokenizer.size };
-    const plan = args.do_train && planned ? await planTraining(args, base.config, planned, note) : null;
+    const plan =
+      args.do_train && planned ? await planTraining(args, base.config, planned, { env, note }) : null;
     const spills: Partial<TrainArgs> = plan?.spills ? { residual_policy: 'spill' } : {};
     const opened = await openDecoder({ ...args, ...spills }, base, args.do_train ? 'train' : 'infer', note);
     const { decoder } = opened;

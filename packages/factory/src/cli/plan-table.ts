@@ -34,15 +34,28 @@ export function methodTable(methods: readonly PlannedMethod[]): string {
   return columns([head, ...rows]);
 }
 
+const MOMENTS: Readonly<Record<PlannedMethod['phase'], string>> = {
+  loading: 'loading',
+  opening: 'opening others',
+  reading: 'reading',
+  writing: 'answering',
+  forward: 'training',
+  head: 'training',
+  backward: 'training',
+};
+
 /** Memory in GB by term, at the moment that has most: one column per method. */
 export function termTable(methods: readonly PlannedMethod[]): string {
-  const terms = Object.keys(methods[0]?.terms ?? {});
+  const own = ['answers', 'other models'];
+  const all = Object.keys(methods[0]?.terms ?? {});
+  // Most runs have neither.
+  const terms = all.filter((term) => !own.includes(term) || methods.some((m) => m.terms[term] > 0));
   const rows = terms.map((term) => [term, ...methods.map((m) => GB(m.terms[term]))]);
   return columns([
     ['memory by term, GB', ...methods.map((m) => m.title)],
     ...rows,
     ['peak', ...methods.map((m) => GB(m.peakBytes))],
-    ['reached while', ...methods.map((m) => (m.phase === 'loading' ? 'loading' : 'training'))],
+    ['reached while', ...methods.map((m) => MOMENTS[m.phase])],
   ]);
 }
 

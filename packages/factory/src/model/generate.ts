@@ -4,6 +4,7 @@ import type { Executable } from '@tunesmith/engine';
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from './decoder.ts';
 import { CachedDecoder } from './kv-cache.ts';
+import { releaseArray } from './release-array.ts';
 import { type SamplingOptions, sampleToken } from './sample-token.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -76,7 +77,15 @@ export async function generateTokens(
       next[row] = [id];
     }
     if (open.size === 0 || next.every((n) => n.length === 0)) break;
+    releaseArray(logits);
     logits = await cache.append(next);
   }
+  releaseArray(logits);
+  cache.dispose();
   return results;
+}
+
+/** Frees the scratch of the graphs that write answers, before a phase of the run that uses others. */
+export async function shrinkGeneration(decoder: Decoder): Promise<void> {
+  for (const graph of await Promise.all(compiled.get(decoder)?.values() ?? [])) await graph.shrink();
 }

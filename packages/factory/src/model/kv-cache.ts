@@ -3,6 +3,7 @@
 import { type Backend, type Executable, layerCached, type Tensor } from '@tunesmith/engine';
 import { cachedMask } from './attention-mask.ts';
 import type { Decoder } from './decoder.ts';
+import { releaseArray } from './release-array.ts';
 import { type RopeConfig, ropeTables } from './rope.ts';
 
 interface LayerCache {
@@ -35,6 +36,11 @@ export class CachedDecoder {
 
   get backend(): Backend {
     return this.#decoder.backend;
+  }
+
+  /** Gives the memory of keys and values back now; the cache is empty afterwards and not to be used. */
+  dispose(): void {
+    for (const { k, v } of this.#layers.splice(0)) for (const array of [k, v]) releaseArray(array);
   }
 
   /**
@@ -147,12 +153,13 @@ export class CachedDecoder {
   }
 }
 
-/** `fresh` written behind the first `used` floats; grows by doubling. */
+/** `fresh` written behind the first `used` floats. It doubles; the system gives memory only to what is written. */
 function appended(store: Float32Array, used: number, fresh: Float32Array): Float32Array {
   let target = store;
   if (used + fresh.length > store.length) {
     target = new Float32Array(Math.max(used + fresh.length, store.length * 2));
     target.set(store.subarray(0, used));
+    releaseArray(store);
   }
   target.set(fresh, used);
   return target;

@@ -50,6 +50,8 @@ export interface TrainingChoice {
   packedBytes: number | null;
   /** Float32 checkpoints rest in 16 bits too. */
   halfStorage: boolean;
+  /** The loss is of the value head's scores: the output head does not run. */
+  scores: boolean;
   /** Bytes that the optimiser keeps for these parameters; their values are empty. */
   optimizerBytes(parameters: readonly Parameter[]): number;
 }
@@ -62,9 +64,7 @@ export function smallTokens(config: ModelConfig): number {
 }
 
 export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: BatchSize): StepFacts {
-  const specs = Array.from({ length: config.layers }, (_, i) =>
-    layerSpecOf(config, i, dtypes(config, choice), loraOf(choice)),
-  );
+  const specs = specsOf(config, choice);
   const sizes = new Map([
     ['N', batch.tokens],
     ['B', batch.rows],
@@ -76,12 +76,12 @@ export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: Ba
   const dropped = Object.values(spec.projections).filter((p) => p.lora?.dropout);
   return {
     batch,
-    weights: weightFacts(config, choice, specs),
+    weights: weightFacts(config, choice),
     layers,
     // With experts a layer also keeps what they take in.
     hiddenBytes: 4 * batch.tokens * config.hiddenSize * (1 + groups.filter(Boolean).length / config.layers),
     labelRowBytes: 4 * batch.labels * config.hiddenSize,
-    headScratchBytes: headScratch(config, choice, batch),
+    headScratchBytes: choice.scores ? 0 : headScratch(config, choice, batch),
     normScratchBytes: normScratch(spec),
     sharedBytes: 4 * (batch.width ** 2 + batch.tokens * config.rotaryDim + 3 * batch.rows * batch.width),
     dropoutBytes: dropped.reduce((n, p) => n + 4 * batch.tokens * p.inFeatures, 0),
@@ -95,12 +95,18 @@ export function stepFacts(config: ModelConfig, choice: TrainingChoice, batch: Ba
   };
 }
 
+/** Every layer as it is trained. */
+export const specsOf = (config: ModelConfig, choice: TrainingChoice): LayerSpec[] =>
+  Array.from({ length: config.layers }, (_, i) =>
+    layerSpecOf(config, i, fedTypes(config, choice), loraOf(choice)),
+  );
+
 function loraOf({ loraModules, rank, dropout, dora }: TrainingChoice) {
   return loraModules.length > 0 ? { rank, scale: 1, dropout, dora, modules: new Set(loraModules) } : null;
 }
 
 function groupOf(config: ModelConfig, choice: TrainingChoice, i: number): ExpertGroup | null {
-  const [first] = expertSpecsOf(config, i, dtypes(config, choice), loraOf(choice));
+  const [first] = expertSpecsOf(config, i, fedTypes(config, choice), loraOf(choice));
   if (!first || !config.experts) return null;
   const own = (name: string) => {
     const [key, rest] = name.split('.');
@@ -125,7 +131,7 @@ const isOnDisk = (name: string, { tieEmbeddings }: ModelConfig, { bits, stream, 
   name === EMBEDDING && !tieEmbeddings && !tensors.has(name) && (bits !== null || stream);
 
 /** How a base tensor is fed to a layer. */
-function dtypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 'f32' | 'f16' {
+function fedTypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 'f32' | 'f16' {
   const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
   return (name) =>
     choice.tensors.has(name) || choice.bits !== null || choice.packedBytes !== null || !isHalf
@@ -133,7 +139,8 @@ function dtypes(config: ModelConfig, choice: TrainingChoice): (name: string) => 
       : 'f16';
 }
 
-function weightFacts(config: ModelConfig, choice: TrainingChoice, specs: readonly LayerSpec[]): WeightFacts {
+export function weightFacts(config: ModelConfig, choice: TrainingChoice): WeightFacts {
+  const specs = specsOf(config, choice);
   const isHalf = config.storedDtype !== 'float32' || choice.halfStorage;
   const readWidth = config.storedDtype === 'float32' && choice.packedBytes === null ? 4 : 2;
   const facts: WeightFacts = {
@@ -310,14 +317,18 @@ function trainedLayer(kind: string, spec: LayerSpec, gradients: LayerGradients, 
   };
 }
 
+const trainsHead = ({ tieEmbeddings }: ModelConfig, { tensors }: TrainingChoice) =>
+  tensors.has(tieEmbeddings ? EMBEDDING : 'lm_head.weight');
+
+/** How the output matrix is fed. */
+export const headDtype = (config: ModelConfig, choice: TrainingChoice) =>
+  trainsHead(config, choice) || (config.storedDtype === 'float32' && !choice.halfStorage) ? 'f32' : 'f16';
+
 /** Slices of the vocabulary and chunks of rows bound it. The first slice and the others have graphs of their own. */
-function headScratch(
-  { hiddenSize, vocabSize, tieEmbeddings, logitCap, storedDtype }: ModelConfig,
-  choice: TrainingChoice,
-  batch: BatchSize,
-): number {
-  const isTrained = choice.tensors.has(tieEmbeddings ? EMBEDDING : 'lm_head.weight');
-  const dtype = isTrained || (storedDtype === 'float32' && !choice.halfStorage) ? 'f32' : 'f16';
+function headScratch(config: ModelConfig, choice: TrainingChoice, batch: BatchSize): number {
+  const { hiddenSize, vocabSize, logitCap } = config;
+  const isTrained = trainsHead(config, choice);
+  const dtype = headDtype(config, choice);
   const slices = sliceRanges(vocabSize, hiddenSize);
   const [from, to] = slices[0];
   const sizes = new Map([

@@ -62,7 +62,7 @@ export function hubOptions(args: TrainArgs, { env, note, signal }: BaseDeps): Hu
   };
 }
 
-const isGguf = (path: string) => path.toLowerCase().endsWith('.gguf');
+export const isGguf = (path: string) => path.toLowerCase().endsWith('.gguf');
 
 async function openGgufBase(args: TrainArgs, use: 'train' | 'infer', { note }: BaseDeps): Promise<Base> {
   const path = args.model_name_or_path;

@@ -29,6 +29,7 @@ export function classicRows(args: TrainArgs, backend: Backend) {
             },
             config: parseModelConfig(KNOWN_SHAPES[model], model),
             data: null,
+            otherConfigs: new Map(),
             budgetBytes: Number.POSITIVE_INFINITY,
             isGpu: false,
             probe: null,

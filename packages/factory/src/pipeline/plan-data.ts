@@ -1,4 +1,4 @@
-// In: the data arguments and a model folder with a tokenizer. Out: the lengths of the encoded rows, as training would have
+// In: the data arguments and a tokenizer. Out: the lengths of the encoded rows, as training would have
 // them. Nothing is written.
 import { loadDatasets } from '#factory/data/load-datasets.ts';
 import { countLabels } from '#factory/model/packed-batch.ts';
@@ -6,9 +6,9 @@ import { smallTokens } from '#factory/model/step-facts.ts';
 import type { EncodedDataset } from '#factory/records/encoded.ts';
 import type { BatchSize } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
+import type { TextTokenizer } from '#factory/records/tokenizer.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { encodeRows } from '#factory/tokens/encode.ts';
-import { openTokenizer } from '#factory/tokens/tokenizer.ts';
 import { templateOf } from './choose-template.ts';
 import { largestBatches } from './plan-run.ts';
 import { encodeOptions } from './prepare-rows.ts';
@@ -22,8 +22,7 @@ export interface DataFacts {
   tokens: number;
 }
 
-export async function readDataFacts(args: TrainArgs, dir: string): Promise<DataFacts> {
-  const tokenizer = await openTokenizer(dir, { splitSpecialTokens: args.split_special_tokens });
+export async function readDataFacts(args: TrainArgs, tokenizer: TextTokenizer): Promise<DataFacts> {
   const data = await loadDatasets({ ...args, seed: args.data_seed ?? args.seed });
   const template = args.stage === 'pt' ? null : templateOf(args, { tokenizer });
   const { dataset } = encodeRows(data.train, encodeOptions(args, { tokenizer, template }));
@@ -49,6 +48,17 @@ function longestAnswers(args: TrainArgs, config: ModelConfig, lengths: readonly 
   return { rows, width, tokens: rows * width, labels: rows * (width - prompt) };
 }
 
+/** Rows that all have the full length, of a stage without data to look at. */
+export function fullBatch(args: TrainArgs, config: ModelConfig): BatchSize {
+  if (isPolicy(args)) return longestAnswers(args, config, [args.cutoff_len]);
+  const { per_device_train_batch_size, cutoff_len: width } = args;
+  const rows = per_device_train_batch_size * (args.stage === 'dpo' || args.stage === 'rm' ? 2 : 1);
+  // A reward model is read at the last token of a row.
+  return { rows, width, tokens: rows * width, labels: args.stage === 'rm' ? rows : rows * (width - 1) };
+}
+
+const isPolicy = ({ stage }: TrainArgs) => stage === 'ppo' || stage === 'grpo';
+
 /** The first epoch's batches as training would make them, and those of them that need most. */
 export function batchesOf(
   args: TrainArgs,
@@ -56,12 +66,13 @@ export function batchesOf(
   { lengths, labels, sequencesPerRow }: DataFacts,
 ) {
   const steps = planEpoch(args, lengths, 0);
-  if (args.stage === 'ppo' || args.stage === 'grpo')
+  if (isPolicy(args))
     return { steps: steps.length, batches: steps.flat(), largest: [longestAnswers(args, config, lengths)] };
   const double = (size: BatchSize): BatchSize => ({
     ...size,
     rows: sequencesPerRow * size.rows,
     tokens: sequencesPerRow * size.tokens,
+    labels: args.stage === 'rm' ? sequencesPerRow * size.rows : size.labels,
   });
   const all = steps.flat();
   return {

@@ -9,13 +9,16 @@ import { secondsPerBatch } from '#factory/plan/time.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { PlannedMethod, ProbeResult } from '#factory/records/plan.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
-import { batchesOf, type DataFacts } from './plan-data.ts';
-import { fullBatch, planRun, type RunFacts, roomFor, runFacts } from './plan-run.ts';
+import { besideFacts } from './plan-beside.ts';
+import { batchesOf, type DataFacts, fullBatch } from './plan-data.ts';
+import { planRun, type RunFacts, roomFor, runFacts } from './plan-run.ts';
 
 export interface MethodsInput {
   args: TrainArgs;
   config: ModelConfig;
   data: DataFacts | null;
+  /** Of models that the arguments name beside the base. */
+  otherConfigs: ReadonlyMap<string, ModelConfig>;
   budgetBytes: number;
   /** Judge by the formula for a GPU, where it has the method. */
   isGpu: boolean;
@@ -76,6 +79,7 @@ export function changeThatFits(input: MethodsInput) {
     isLora: args.finetuning_type === 'lora',
     bits: args.quantization_bit,
     stream: args.stream_base,
+    isPacked: input.config.packedBytes !== undefined,
   });
   return smallestChange(list, budgetBytes, (keys) => {
     const changed = withKeys(args, keys);
@@ -90,14 +94,22 @@ export const withKeys = (args: TrainArgs, keys: Keys): TrainArgs => ({
   ...('lora_target' in keys ? { lora_target: String(keys.lora_target).split(',') } : {}),
 });
 
-function factsOf({ config, data, backend }: MethodsInput, args: TrainArgs) {
+function factsOf({ config, data, otherConfigs, backend }: MethodsInput, args: TrainArgs) {
   const host = { dataTokens: data?.tokens ?? 0, vocabulary: config.vocabSize };
-  if (!data) return { facts: runFacts(args, config, [fullBatch(args)], host, backend), batches: null };
+  const lengths = {
+    width: Math.min(args.cutoff_len, largestOf(data?.lengths ?? [args.cutoff_len])),
+    count: data && data.lengths.length * data.sequencesPerRow,
+  };
+  const beside = besideFacts(args, config, otherConfigs, lengths, backend);
+  if (!data)
+    return { facts: runFacts(args, config, [fullBatch(args, config)], host, backend, beside), batches: null };
   // A shorter cutoff shortens the rows that are there.
   const cut = { ...data, lengths: data.lengths.map((n) => Math.min(n, args.cutoff_len)) };
   const { batches, largest } = batchesOf(args, config, cut);
-  return { facts: runFacts(args, config, largest, host, backend), batches };
+  return { facts: runFacts(args, config, largest, host, backend, beside), batches };
 }
+
+const largestOf = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 1);
 
 /** Adapters or weights, the optimiser's state and exact values of what is trained. */
 function checkpointBytes({ steps: [{ weights }] }: RunFacts): number {

@@ -6,8 +6,9 @@ import { parseModelConfig } from '#factory/model/config.ts';
 import { KNOWN_SHAPES } from '#factory/plan/known-shapes.ts';
 import { METHODS } from '#factory/plan/methods.ts';
 import { shapeFromSize } from '#factory/plan/shape-from-size.ts';
+import { fullBatch } from './plan-data.ts';
 import { type MethodsInput, planMethod } from './plan-methods.ts';
-import { fullBatch, largestBatches, runFacts } from './plan-run.ts';
+import { largestBatches, runFacts } from './plan-run.ts';
 
 const backend = await openBackend('reference');
 afterAll(() => backend.dispose());
@@ -22,6 +23,7 @@ const input = (name: string, tokens: number, more: Partial<MethodsInput> = {}): 
   budgetBytes: 1e12,
   isGpu: false,
   probe: null,
+  otherConfigs: new Map(),
   backend,
   ...more,
 });
@@ -37,12 +39,14 @@ test.each([
   ['TinyLlama-1.1B', 1_100_048_384],
 ])('%s has %d parameters', (name, parameters) => {
   const args = argsOf('--cutoff_len', '16', '--per_device_train_batch_size', '1');
+  const config = configOf(name);
   const { steps } = runFacts(
     args,
-    configOf(name),
-    [fullBatch(args)],
+    config,
+    [fullBatch(args, config)],
     { dataTokens: 0, vocabulary: 0 },
     backend,
+    null,
   );
   expect(steps[0].weights.parameters).toBe(parameters);
 });
@@ -120,6 +124,13 @@ test.each([
 ])('a shape of %d parameters', (parameters, vocabulary) => {
   const args = argsOf('--cutoff_len', '16', '--per_device_train_batch_size', '1');
   const config = parseModelConfig(shapeFromSize(parameters, vocabulary), 'size');
-  const { steps } = runFacts(args, config, [fullBatch(args)], { dataTokens: 0, vocabulary: 0 }, backend);
+  const { steps } = runFacts(
+    args,
+    config,
+    [fullBatch(args, config)],
+    { dataTokens: 0, vocabulary: 0 },
+    backend,
+    null,
+  );
   expect(Math.abs(steps[0].weights.parameters / parameters - 1)).toBeLessThan(0.06);
 });

@@ -6,7 +6,7 @@ import { stepFacts, type TrainingChoice } from '#factory/model/step-facts.ts';
 import { selectTrainable } from '#factory/model/trainable.ts';
 import { residualRoom } from '#factory/plan/advise.ts';
 import { type HostFacts, type MemoryPlan, planMemory } from '#factory/plan/memory.ts';
-import type { BatchSize, StepFacts } from '#factory/records/memory-facts.ts';
+import type { BatchSize, BesideFacts, StepFacts } from '#factory/records/memory-facts.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { optimizerBytes } from '#factory/train/optimizer.ts';
@@ -15,6 +15,7 @@ export interface RunFacts {
   /** By the largest micro batches of the run. */
   steps: StepFacts[];
   host: HostFacts;
+  beside: BesideFacts | null;
 }
 
 /** `backend` is what rules of optimisers are made with; nothing runs on it. */
@@ -24,9 +25,10 @@ export function runFacts(
   batches: readonly BatchSize[],
   host: HostFacts,
   backend: Backend,
+  beside: BesideFacts | null,
 ): RunFacts {
   const choice = trainingChoice(args, config, backend);
-  return { steps: batches.map((batch) => stepFacts(config, choice, batch)), host };
+  return { steps: batches.map((batch) => stepFacts(config, choice, batch)), host, beside };
 }
 
 /** The plan at this room for residuals; the worst of the largest batches. */
@@ -35,6 +37,7 @@ export function planRun(facts: RunFacts, residualBytes: number, spills = false):
     planMemory(step, {
       residualBytes,
       spills,
+      beside: facts.beside,
       ...facts.host,
     }),
   );
@@ -48,7 +51,7 @@ export function roomFor(args: TrainArgs, facts: RunFacts, budgetBytes: number): 
   return residualRoom(budgetBytes, (room) => planRun(facts, room));
 }
 
-function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend): TrainingChoice {
+export function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend): TrainingChoice {
   const { tensors, loraModules } = selectTrainable(config, args);
   return {
     tensors,
@@ -59,6 +62,7 @@ function trainingChoice(args: TrainArgs, config: ModelConfig, backend: Backend):
     bits: codedBits(config) ?? (args.quantization_bit as 4 | 8 | null),
     stream: args.stream_base,
     packedBytes: config.packedBytes ?? null,
+    scores: args.stage === 'rm',
     // What is not kept packed of a packed file is read as float16.
     halfStorage: args.fp16 || args.bf16 || config.packedBytes !== undefined,
     optimizerBytes: (parameters) => optimizerBytes({ parameters, config, backend }, args),
@@ -94,12 +98,4 @@ export function largestBatches(
   }
   const sizes = largest.filter(Boolean).map(({ score: _, ...size }) => size);
   return sizes.filter((size, i) => sizes.findIndex((s) => JSON.stringify(s) === JSON.stringify(size)) === i);
-}
-
-/** Rows that all have the full length. */
-export function fullBatch({
-  per_device_train_batch_size: rows,
-  cutoff_len: width,
-}: Pick<TrainArgs, 'per_device_train_batch_size' | 'cutoff_len'>): BatchSize {
-  return { rows, width, tokens: rows * width, labels: rows * (width - 1) };
 }

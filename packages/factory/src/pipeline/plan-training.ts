@@ -10,6 +10,8 @@ import type { EncodedDataset } from '#factory/records/encoded.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import { gigabytes, parseBytes } from '#factory/records/quantities.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
+import type { BaseDeps } from './open-base.ts';
+import { besideFacts, otherConfigs } from './plan-beside.ts';
 import { batchesOf, dataFacts } from './plan-data.ts';
 import { changeThatFits, type MethodsInput } from './plan-methods.ts';
 import { planRun, roomFor, runFacts } from './plan-run.ts';
@@ -31,7 +33,7 @@ export async function planTraining(
   args: TrainArgs,
   config: ModelConfig,
   { dataset, vocabulary }: { dataset: EncodedDataset; vocabulary: number },
-  note: (text: string) => void,
+  deps: BaseDeps,
 ): Promise<TrainingPlan | null> {
   const data = dataFacts(dataset);
   const { largest } = batchesOf(args, config, data);
@@ -45,7 +47,14 @@ export async function planTraining(
   const given = args.memory === null ? null : parseBytes(args.memory);
   const budgetBytes = given ?? free;
   await using backend = await openBackend('reference');
-  const facts = runFacts(args, config, largest, { dataTokens: data.tokens, vocabulary }, backend);
+  const others = await otherConfigs(args, deps);
+  const lengths = {
+    width: data.lengths.reduce((a, b) => Math.max(a, b), 1),
+    count: data.lengths.length * data.sequencesPerRow,
+  };
+  const beside = besideFacts(args, config, others, lengths, backend);
+  const host = { dataTokens: data.tokens, vocabulary };
+  const facts = runFacts(args, config, largest, host, backend, beside);
   const residualBytes = roomFor(args, facts, given ?? SHARE_OF_FREE * free);
   let spills = args.residual_policy === 'spill';
   let memory = planRun(facts, residualBytes, spills);
@@ -55,12 +64,21 @@ export async function planTraining(
     if (spills) memory = onDisk;
   }
   if (memory.peakBytes > budgetBytes && !args.ignore_plan && COUNTED.includes(args.backend)) {
-    const input: MethodsInput = { args, config, data, budgetBytes, isGpu: false, probe: null, backend };
+    const input: MethodsInput = {
+      args,
+      config,
+      data,
+      otherConfigs: others,
+      budgetBytes,
+      isGpu: false,
+      probe: null,
+      backend,
+    };
     throw doesNotFit(input, memory, given === null ? 'free on this machine' : 'given by memory');
   }
   const { savedLayers, trainedLayers, peakBytes } = memory;
   const kept = savedLayers === trainedLayers ? 'all' : savedLayers === 0 ? 'none' : `${savedLayers}`;
-  note(
+  deps.note(
     `planned peak ${gigabytes(peakBytes)} of ${gigabytes(budgetBytes)}; activations of ${kept} of ${trainedLayers} layers are kept${spills ? ', the others go to the disk' : ''}`,
   );
   return { memory, residualBytes, spills };

@@ -94,8 +94,13 @@ async function liveReference(args: TrainArgs, decoder: Decoder, temperature: num
     deps.note('the base is trained itself, so a copy of it stays in memory as the reference');
   const opened = isOwn ? null : await openReference(args.ref_model === null ? copy : args, decoder, deps);
   return {
-    read: (own: Decoder, sequences: Parameters<typeof readLogProbs>[1]) =>
-      readLogProbs(opened?.decoder ?? own, sequences, opened ? 'on' : 'off', temperature),
+    async read(own: Decoder, sequences: Parameters<typeof readLogProbs>[1]) {
+      const from = opened?.decoder ?? own;
+      const logProbs = await readLogProbs(from, sequences, opened ? 'on' : 'off', temperature);
+      // Its scratch would stand beside that of training.
+      await opened?.decoder.shrink();
+      return logProbs;
+    },
     close: async () => opened?.close(),
   };
 }

@@ -103,11 +103,13 @@ async function openRewardModel(
   }
   const source: Omit<RewardSource, 'weight'> = {
     name: 'reward_model',
-    score: (requests) =>
-      inChunks(
-        requests.map(({ ids }) => ({ inputIds: ids, labels: ids })),
-        async (part) => [...(await readScores(decoder, part))],
-      ),
+    async score(requests) {
+      const rows = requests.map(({ ids }) => ({ inputIds: ids, labels: ids }));
+      const scores = await inChunks(rows, async (part) => [...(await readScores(decoder, part))]);
+      // Its scratch would stand beside that of training.
+      await decoder.shrink();
+      return scores;
+    },
   };
   return { source, close };
 }

@@ -49,6 +49,7 @@ const present: Present = {
   isLora: true,
   bits: null,
   stream: false,
+  isPacked: false,
 };
 
 describe('the smallest change', () => {

@@ -1,6 +1,6 @@
 // In: what one step of a run holds (StepFacts), and how many residuals it may keep. Out: the peak of the process, by term.
 // Pure arithmetic: the phases of a run in order, and what stands in memory in each.
-import type { LayerFacts, StepFacts } from '#factory/records/memory-facts.ts';
+import type { BesideFacts, LayerFacts, PassFacts, StepFacts } from '#factory/records/memory-facts.ts';
 import type { PlannedMethod } from '#factory/records/plan.ts';
 import {
   DATA_BYTES_PER_TOKEN,
@@ -22,6 +22,8 @@ export const TERMS = [
   'residuals',
   'layer scratch',
   'head scratch',
+  'answers',
+  'other models',
   'runtime',
   'data',
 ] as const;
@@ -51,6 +53,7 @@ export interface MemoryOptions extends HostFacts {
   residualBytes: number;
   /** Layers beyond that wait on the disk, not to be computed again. */
   spills?: boolean;
+  beside?: BesideFacts | null;
 }
 
 const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
@@ -101,8 +104,26 @@ export function planMemory(facts: StepFacts, options: MemoryOptions): MemoryPlan
   // Normed rows, and their gradient; each is made anew and copied once.
   const labelRows = 4 * labelRowBytes;
 
-  const phases: Record<MemoryPlan['phase'], Partial<Record<Term, number>>> = {
-    loading: { weights: weights.loadingBytes, gradients: 0, optimiser: 0 },
+  const { beside } = options;
+  fixed['other models'] = beside && !beside.isFirst ? beside.restBytes : 0;
+  const passes: Partial<Record<MemoryPlan['phase'], Partial<Record<Term, number>>>> = {};
+  if (beside) {
+    // Before the first step nothing has been written to gradients, and there is no optimiser.
+    const before = { gradients: 0, optimiser: 0 };
+    const others = { 'other models': beside.restBytes };
+    passes.opening = { ...before, 'other models': beside.restBytes + beside.loadingBytes };
+    const reading = largestPass(beside.reading);
+    if (reading)
+      passes.reading = { ...(beside.isFirst ? before : {}), ...others, ...termsOf(reading, 'residuals') };
+    if (beside.writing) passes.writing = termsOf(beside.writing, 'answers');
+  }
+  function termsOf(pass: PassFacts, held: Term): Partial<Record<Term, number>> {
+    return { [held]: pass.heldBytes, 'layer scratch': norms + passScratch(pass) };
+  }
+
+  const phases: Partial<Record<MemoryPlan['phase'], Partial<Record<Term, number>>>> = {
+    loading: { weights: weights.loadingBytes, gradients: 0, optimiser: 0, 'other models': 0 },
+    ...passes,
     forward: {
       residuals,
       'layer scratch': plain + forward + (isLarge ? 0 : backward) + facts.dropoutBytes + forwardCopy,
@@ -152,6 +173,15 @@ function policiesOf(
     return 'save';
   });
 }
+
+const largestPass = (passes: readonly PassFacts[]) =>
+  passes.reduce<PassFacts | null>(
+    (a, b) => (!a || b.heldBytes + passScratch(b) > a.heldBytes + passScratch(a) ? b : a),
+    null,
+  );
+
+const passScratch = ({ scratchBytes }: PassFacts) =>
+  sum(scratchBytes.map((bytes) => SESSION_BYTES + SCRATCH_FACTOR * bytes));
 
 /** Of several graphs: all together, or the largest where one is freed before the next runs. */
 function scratchOf(graphs: readonly (readonly [string, number])[], oneAtATime: boolean): number {

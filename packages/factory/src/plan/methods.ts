@@ -80,6 +80,8 @@ export interface Present {
   isLora: boolean;
   bits: number | null;
   stream: boolean;
+  /** The base rests as it is in its file. */
+  isPacked: boolean;
 }
 
 /**
@@ -110,7 +112,7 @@ export function reductions(run: Present): Reduction[] {
   // auto goes to the disk by itself.
   if (run.policy === 'save' || run.policy === 'recompute')
     add(batch, { title: 'activations on the disk', keys: { residual_policy: 'spill' } });
-  const isPlain = run.bits === null && !run.stream;
+  const isPlain = run.bits === null && !run.stream && !run.isPacked;
   const bases: Reduction[] = [
     ...(run.isLora ? [] : [{ title: 'LoRA', keys: LORA }]),
     ...(isPlain ? [{ title: 'QLoRA 4-bit', keys: { ...LORA, quantization_bit: 4 } }] : []),

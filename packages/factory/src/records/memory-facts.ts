@@ -70,3 +70,24 @@ export interface StepFacts {
   /** What the decoder takes a layer's residuals for, before it has them. */
   residualEstimateBytes: number;
 }
+
+/** A pass without gradients. */
+export interface PassFacts {
+  /** Scratch of each graph that runs in it. */
+  scratchBytes: readonly number[];
+  /** Arrays that it holds: rows, masks, keys and values, logits. */
+  heldBytes: number;
+}
+
+/** What a run has beside its steps: other models, and passes that take turns with the steps. */
+export interface BesideFacts {
+  /** Other models at rest, and the most that opening them takes beyond that. */
+  restBytes: number;
+  loadingBytes: number;
+  /** All reading is done before the first step, and the other models are closed then. */
+  isFirst: boolean;
+  /** Of sequences, by references and reward models, one after the other. */
+  reading: readonly PassFacts[];
+  /** Of answers. */
+  writing: PassFacts | null;
+}

@@ -21,7 +21,7 @@ export interface PlannedMethod {
   terms: Record<string, number>;
   peakBytes: number;
   /** What the run does at its peak. Terms are those of that moment: while weights are loaded there are no gradients yet. */
-  phase: 'loading' | 'forward' | 'head' | 'backward';
+  phase: 'loading' | 'opening' | 'reading' | 'writing' | 'forward' | 'head' | 'backward';
   savedLayers: number;
   trainedLayers: number;
   /** The room for residuals that was chosen under the budget. */

@@ -3,6 +3,7 @@
 // are in group-policy.ts, clipped-policy.ts and advantages.ts.
 import { FactoryError } from '#factory/errors.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
+import { shrinkGeneration } from '#factory/model/generate.ts';
 import type { EncodedExample } from '#factory/records/encoded.ts';
 import { seededRandom } from '#factory/records/seeded-random.ts';
 import { setMetrics } from './evaluate.ts';
@@ -72,7 +73,7 @@ export interface PolicyModel {
 const FAILED_ROUNDS = 3;
 
 /** Ids of one forward pass over written answers, about. */
-const CHUNK_TOKENS = 2048;
+export const CHUNK_TOKENS = 2048;
 
 export function policyTask(
   method: PolicyMethod,
@@ -90,7 +91,11 @@ export function policyTask(
   ) {
     const asked = rows.flatMap((row) => new Array<PromptRow>(copies).fill(row));
     const prompts = asked.map(({ prompt }) => [...prompt.inputIds]);
+    // Graphs that write are not those that learn: their scratch never stands side by side.
+    await decoder.shrink();
     const written = await writeAnswers(decoder, prompts, sampling, { key, signal });
+    await shrinkGeneration(decoder);
+    await decoder.head.shrink();
     const answers = written.map((one, i): AnsweredRow => ({ ...one, row: asked[i], prompt: prompts[i] }));
     const rewards = await ports.reward(answers);
     signal?.throwIfAborted();
@@ -118,6 +123,7 @@ export function policyTask(
     );
     const model: PolicyModel = { decoder, reference: reference && ((s) => reference(decoder, s)) };
     const { experience, metrics } = await method.appraise(groups, model, memory);
+    await decoder.shrink();
     addMetrics(metrics, summary(answers, rewards));
     return { experience, metrics };
   }

@@ -19,7 +19,7 @@ export interface WrittenAnswer {
 }
 
 /** Keys and values of so many tokens are in memory at once. */
-const CACHE_TOKENS = 16_384;
+export const CACHE_TOKENS = 16_384;
 
 /** `key` names the streams. Throws the signal's reason when it aborts. */
 export async function writeAnswers(

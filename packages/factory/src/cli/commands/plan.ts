@@ -7,6 +7,7 @@ import { parsePlanArgs } from '#factory/arguments/parse.ts';
 import { ARG_TABLE } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { parseModelConfig } from '#factory/model/config.ts';
+import { otherConfigs } from '#factory/pipeline/plan-beside.ts';
 import { classicRows } from '#factory/pipeline/plan-classic.ts';
 import { readDataFacts } from '#factory/pipeline/plan-data.ts';
 import {
@@ -62,16 +63,16 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
       code: 'ARGS_MISSING',
       message: 'tunesmith plan: there is neither a model nor a size',
       remedy:
-        'Add --model_name_or_path with a folder, a hub id or a name such as Qwen2.5-7B, or --parameters 7B.',
+        'Add --model_name_or_path with a folder, a GGUF file, a hub id or a name such as Qwen2.5-7B, or --parameters 7B.',
     });
   const budget = budgetOf(args, wish);
   const within = duration(wish.within);
-  const { title, config, dir } = await planModel(
+  const { title, config, tokenizer } = await planModel(
     { args, parameters: wish.parameters, vocabSize: wish.vocab_size },
     { env, note },
   );
-  if (args.dataset.length > 0 && dir === null) throw noTokenizer(title);
-  const data = args.dataset.length > 0 && dir !== null ? await readDataFacts(args, dir) : null;
+  if (args.dataset.length > 0 && tokenizer === null) throw noTokenizer(title);
+  const data = args.dataset.length > 0 && tokenizer ? await readDataFacts(args, await tokenizer()) : null;
   const size = { rows: args.per_device_train_batch_size, width: args.cutoff_len };
   const probe = wish.probe
     ? await probeMachine(config, size, {
@@ -83,12 +84,16 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
     args,
     config,
     data,
+    otherConfigs: await otherConfigs(args, { env, note }),
     budgetBytes: budget.bytes,
     isGpu: wish.gpu !== null,
     probe,
     backend,
   };
-  const methods = planMethods(input, OFFERED);
+  const methods = planMethods(
+    input,
+    config.packedBytes === undefined ? OFFERED : OFFERED.filter(keepsPacked),
+  );
   const epochs = args.num_train_epochs;
   const advice = advise(methods, within === null ? null : within / epochs);
   const change = advice ? null : changeThatFits(input);
@@ -137,6 +142,10 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
   );
   return advice ? 0 : 1;
 }
+
+/** The base of a GGUF file stays packed as it is. */
+const keepsPacked = ({ keys }: (typeof OFFERED)[number]) =>
+  keys.finetuning_type === 'lora' && !('quantization_bit' in keys) && !('stream_base' in keys);
 
 /** The largest known model that fits one row of this length, by QLoRA. */
 function smallerModel(input: MethodsInput): string {
