@@ -22,11 +22,12 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
   const { values } = parseArgs({
     args: words,
     options: {
-      rounds: { type: 'string', default: '30' },
-      'sft-steps': { type: 'string', default: '100' },
+      rounds: { type: 'string', default: '50' },
+      'sft-steps': { type: 'string', default: '40' },
+      temperature: { type: 'string', default: '0.7' },
       start: { type: 'string' },
       generations: { type: 'string', default: '8' },
-      'learning-rate': { type: 'string', default: '2e-3' },
+      'learning-rate': { type: 'string', default: '1e-3' },
       seed: { type: 'string', default: '42' },
     },
   });
@@ -66,12 +67,12 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       output_dir: join(dir, 'grpo'),
       learning_rate: values['learning-rate'],
       lr_scheduler_type: 'constant',
-      per_device_train_batch_size: 32,
-      gradient_accumulation_steps: 3,
+      per_device_train_batch_size: 64,
+      gradient_accumulation_steps: 1,
       per_device_eval_batch_size: 100,
       num_generations: values.generations,
+      temperature: values.temperature,
       max_new_tokens: 40,
-      grpo_beta: 0.01,
       max_steps: values.rounds,
       logging_steps: 2,
       eval_dataset: join(dir, 'data', 'held-out.json'),
@@ -89,7 +90,13 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       seconds,
       before: summary(evaluations[0]),
       after: summary(evaluations.at(-1) as Entry),
-      curve: log.map(({ step, reward, kl, completion_length }) => ({ step, reward, kl, completion_length })),
+      curve: log.map(({ step, reward, frac_reward_zero_std, entropy, completion_length }) => ({
+        step,
+        reward,
+        frac_reward_zero_std,
+        entropy,
+        completion_length,
+      })),
     };
   } finally {
     rmSync(dir, { recursive: true, force: true });
