@@ -3,6 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { memoryPages } from './memory-tables.ts';
 import { referencePages } from './pages.ts';
 import { withQuantiseTables } from './quantise-table.ts';
 
@@ -18,7 +19,11 @@ function main(words: string[]): number {
     return 2;
   }
   let stale = 0;
-  for (const [path, content] of Object.entries({ ...referencePages(), ...guidePages() })) {
+  for (const [path, content] of Object.entries({
+    ...referencePages(),
+    ...guidePages(),
+    ...memoryPages(root),
+  })) {
     if (readOrEmpty(join(root, path)) === content) continue;
     stale++;
     if (!isCheck) {

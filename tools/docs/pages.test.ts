@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { ENGINE_ERROR_CODES } from '../../packages/engine/src/error-codes.ts';
 import { ARG_TABLE } from '../../packages/factory/src/arguments/table.ts';
 import { ERROR_CODES } from '../../packages/factory/src/error-codes.ts';
+import { memoryPages, withTables } from './memory-tables.ts';
 import { referencePages } from './pages.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -39,5 +40,26 @@ describe('reference pages', () => {
         width = cells;
       }
     }
+  });
+});
+
+describe('guides', () => {
+  test.each(Object.entries(memoryPages(root)))('the tables of %s are up to date', (path, page) => {
+    expect(readFileSync(join(root, path), 'utf8')).toBe(page);
+  });
+
+  test('have rows for what was measured only', () => {
+    const runs = [
+      { shape: 'a', method: 'lora', tokens: 128, planned_gb: 1.049, measured_gb: 1, ratio: 1.049 },
+    ];
+    const limits = [{ shape: 'M', method: 'qlora-4', limit_gb: 8 }];
+    const marks = ['classic', 'memory', 'large']
+      .map((name) => `<!-- ${name} -->\n\n<!-- /${name} -->\n`)
+      .join('');
+    const made = withTables(marks, { runs, limits, classic: [] }, 'en');
+    expect(made).toContain('| LoRA | `a` | 1.05 | 1.00 | 1.05 |');
+    expect(made).toContain('| M | QLoRA 4-bit | 1,024 | ≤ 8 | – | – | – |');
+    expect(withTables(made, { runs, limits, classic: [] }, 'en')).toBe(made);
+    expect(() => withTables('', { runs, limits, classic: [] }, 'en')).toThrow(/no marks <!-- classic -->/);
   });
 });
