@@ -77,6 +77,40 @@ describe('planMemory', () => {
   });
 });
 
+describe('what stands beside the steps', () => {
+  const beside = {
+    restBytes: 300 * MB,
+    loadingBytes: 0,
+    isFirst: false,
+    reading: [],
+    writing: null,
+  };
+  const host = { residualBytes: 0, dataTokens: 1000, vocabulary: 0 };
+  const pass = (bytes: number) => ({ scratchBytes: [bytes, bytes], heldBytes: bytes });
+
+  test('other models add to every phase, or to none where they are closed before the first step', () => {
+    const alone = plan(0).peakBytes;
+    expect(planMemory(facts(), { ...host, beside }).peakBytes).toBeCloseTo(alone + 300 * MB, 3);
+    const first = planMemory(facts(), { ...host, beside: { ...beside, isFirst: true, restBytes: 50 * MB } });
+    expect(first.peakBytes).toBe(alone);
+    const large = { ...beside, isFirst: true, restBytes: 5000 * MB };
+    expect(planMemory(facts(), { ...host, beside: large })).toMatchObject({
+      phase: 'opening',
+      terms: { gradients: 0, optimiser: 0, 'other models': 5000 * MB },
+    });
+  });
+
+  test('passes take turns with the steps, and the largest one counts', () => {
+    const small = { ...beside, restBytes: 0, reading: [pass(1), pass(2)], writing: pass(3) };
+    expect(planMemory(facts(), { ...host, beside: small }).peakBytes).toBe(plan(0).peakBytes);
+    const reads = planMemory(facts(), { ...host, beside: { ...small, reading: [pass(1), pass(900 * MB)] } });
+    expect(reads).toMatchObject({ phase: 'reading', terms: { residuals: 900 * MB, answers: 0 } });
+    const writes = planMemory(facts(), { ...host, beside: { ...small, writing: pass(900 * MB) } });
+    expect(writes).toMatchObject({ phase: 'writing', terms: { residuals: 0, answers: 900 * MB } });
+    expect(Object.values(writes.terms).reduce((a, b) => a + b, 0)).toBeCloseTo(writes.peakBytes, 3);
+  });
+});
+
 describe('residualRoom', () => {
   test('is endless where everything fits, and zero where nothing does', () => {
     expect(residualRoom(100e9, plan)).toBe(Number.POSITIVE_INFINITY);

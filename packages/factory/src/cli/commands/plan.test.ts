@@ -51,6 +51,24 @@ describe('tunesmith plan', () => {
     });
   });
 
+  test('plans stages with what they have beside their steps', async () => {
+    const words = ['--model_name_or_path', 'SmolLM2-135M', '--memory', '20GB', '--cutoff_len', '64'];
+    const peak = async (...more: string[]) => {
+      const { answer } = await ask(...words, '--per_device_train_batch_size', '8', ...more);
+      return answer.methods.find((m) => m.id === 'lora') as Answer['methods'][number];
+    };
+    const alone = await peak('--stage', 'dpo');
+    const beside = await peak('--stage', 'dpo', '--ref_model', 'Qwen2.5-7B');
+    // It is closed before the first step, but it has been there.
+    expect(beside.terms['other models']).toBeGreaterThan(14e9);
+    expect(alone.terms['other models']).toBe(0);
+    const policy = ['--stage', 'ppo', '--max_new_tokens', '64'];
+    const plain = await peak(...policy);
+    const rewarded = await peak(...policy, '--reward_model', 'adapter');
+    expect(rewarded.terms['other models']).toBeGreaterThan(0.26e9);
+    expect(rewarded.peakBytes - plain.peakBytes).toBeCloseTo(rewarded.terms['other models'], -3);
+  });
+
   test('says the smallest change where nothing fits, with status 1', async () => {
     const { status, answer } = await ask('--parameters', '7B', '--memory', '5GB', '--cutoff_len', '1024');
     expect(status).toBe(1);
