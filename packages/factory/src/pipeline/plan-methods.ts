@@ -9,6 +9,7 @@ import { secondsPerBatch } from '#factory/plan/time.ts';
 import type { ModelConfig } from '#factory/records/model-config.ts';
 import type { PlannedMethod, ProbeResult } from '#factory/records/plan.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
+import { isGguf } from './open-base.ts';
 import { besideFacts } from './plan-beside.ts';
 import { batchesOf, type DataFacts, fullBatch } from './plan-data.ts';
 import { planRun, type RunFacts, roomFor, runFacts } from './plan-run.ts';
@@ -79,7 +80,7 @@ export function changeThatFits(input: MethodsInput) {
     isLora: args.finetuning_type === 'lora',
     bits: args.quantization_bit,
     stream: args.stream_base,
-    isPacked: input.config.packedBytes !== undefined,
+    isPacked: isGguf(args.model_name_or_path),
   });
   return smallestChange(list, budgetBytes, (keys) => {
     const changed = withKeys(args, keys);
