@@ -7,6 +7,7 @@ import { parsePlanArgs } from '#factory/arguments/parse.ts';
 import { ARG_TABLE } from '#factory/arguments/table.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { parseModelConfig } from '#factory/model/config.ts';
+import { isGguf } from '#factory/pipeline/open-base.ts';
 import { otherConfigs } from '#factory/pipeline/plan-beside.ts';
 import { classicRows } from '#factory/pipeline/plan-classic.ts';
 import { readDataFacts } from '#factory/pipeline/plan-data.ts';
@@ -90,10 +91,7 @@ export async function plan({ words, json, terminal, env }: CommandContext): Prom
     probe,
     backend,
   };
-  const methods = planMethods(
-    input,
-    config.packedBytes === undefined ? OFFERED : OFFERED.filter(keepsPacked),
-  );
+  const methods = planMethods(input, isGguf(args.model_name_or_path) ? OFFERED.filter(keepsPacked) : OFFERED);
   const epochs = args.num_train_epochs;
   const advice = advise(methods, within === null ? null : within / epochs);
   const change = advice ? null : changeThatFits(input);
