@@ -82,8 +82,10 @@ describe('the same ids as llama.cpp', () => {
   test.skipIf(!qwen)("Qwen's", async () => {
     const [ours, theirs] = await bothIds(await vocabularyFile(qwen!, 'qwen2'));
     for (const [i, text] of texts.entries()) {
-      // Qwen's tokenizer composes characters first, as training does; llama.cpp's does not.
-      if (text === text.normalize('NFC')) expect(ours[i], JSON.stringify(text)).toEqual(theirs[i]);
+      // Where llama.cpp differs from Hugging Face, and we do not: it composes no characters first, and takes Qwen's plain
+      // token </s> for a special one.
+      const isKnown = text !== text.normalize('NFC') || text.includes('</s>');
+      if (!isKnown) expect(ours[i], JSON.stringify(text)).toEqual(theirs[i]);
     }
   });
 
