@@ -17,6 +17,7 @@ import { ggufAdapterFields, ggufAdapterTensors } from '#factory/model/gguf/gguf-
 import { ggufModelFields } from '#factory/model/gguf/gguf-fields.ts';
 import { checkGgufLimits } from '#factory/model/gguf/gguf-limits.ts';
 import { ggufTensors } from '#factory/model/gguf/gguf-tensors.ts';
+import { openGguf } from '#factory/model/gguf/open-gguf.ts';
 import { isRouter } from '#factory/model/layer-modules.ts';
 import { packBatch } from '#factory/model/packed-batch.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -242,6 +243,27 @@ describe('llama.cpp answers as our engine', () => {
     expect(spread).toBeGreaterThan(2);
     expect(apart(found, expected)).toBeLessThan(TOLERANCE);
   });
+});
+
+const READ_BACK = ['llama with biases', 'llama, yarn with mscale', 'qwen2', 'qwen3'];
+
+test.each(READ_BACK)('our own reader gives the model back: %s', async (name) => {
+  const config = configOf(RUNS[name]);
+  const source = randomWeights(config);
+  const path = join(dir, 'back.gguf');
+  const fields = new Map([...ggufModelFields(config, 'F32'), ...vocabulary()]);
+  await writeAtomic(path, encodeGguf(fields, ggufTensors(config, source, 'F32')));
+  const back = await openGguf(path);
+  try {
+    for (const tensor of source.tensors.keys())
+      expect((await back.weights.read(tensor)).data, tensor).toEqual((await source.read(tensor)).data);
+    const ids = Array.from({ length: 24 }, (_, i) => (i * 7) % VOCABULARY);
+    const [expected, found] = [await ours(config, source, ids), await ours(back.config, back.weights, ids)];
+    // Numbers of the config are float32 in the file.
+    expect(apart(expected, found)).toBeLessThan(1e-4);
+  } finally {
+    await back.weights.close();
+  }
 });
 
 describe('an adapter on the base answers as the merged model', () => {

@@ -31,6 +31,8 @@ export async function exportCommand(context: CommandContext): Promise<number> {
   const deps = { readFile: (path: string) => readFileSync(path, 'utf8'), env };
   const { args, notes, given, options } = parseModelArgs(words, EXPORT_KEYS, deps);
   if ((given.export_quantization_bit ?? null) !== null) throw noCalibratedBits();
+  if (Object.hasOwn(given, 'export_size') && options.to !== 'merged')
+    terminal.err(`note: export_size cuts --to merged into files; --to ${options.to} writes one\n`);
   for (const { text } of notes) terminal.err(`note: ${text}\n`);
   const wish = options as unknown as Wish;
   if (wish.export_dir === null)

@@ -62,7 +62,16 @@ function ropeScaling(fields: Fields): Record<string, unknown> {
   if (kind === 'linear') return { rope_scaling: { rope_type: 'linear', factor } };
   if (kind !== 'yarn') fields.refuse('rope.scaling.type', 'none, linear or yarn');
   const original = fields.number('rope.scaling.original_context_length');
-  return { rope_scaling: { rope_type: 'yarn', factor, original_max_position_embeddings: original } };
+  // llama.cpp multiplies its usual scale of q and k by this.
+  const attention = fields.number('rope.scaling.attn_factor', 1) * (1 + 0.1 * Math.log(factor));
+  return {
+    rope_scaling: {
+      rope_type: 'yarn',
+      factor,
+      original_max_position_embeddings: original,
+      ...(fields.has('rope.scaling.attn_factor') ? { attention_factor: attention } : {}),
+    },
+  };
 }
 
 /**
@@ -107,6 +116,10 @@ class Fields {
     this.metadata = metadata;
     this.arch = arch;
     this.#path = path;
+  }
+
+  has(key: string): boolean {
+    return this.metadata.has(`${this.arch}.${key}`);
   }
 
   /** One number for the whole model; a list must repeat it. */
