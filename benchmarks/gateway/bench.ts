@@ -45,10 +45,13 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
     const targets = { direct: Number(provider.line), gateway: Number(new URL(url).port) };
     const times = { direct: [] as number[], gateway: [] as number[] };
     let failed = 0;
+    let cpuSeconds = 0;
     // By turns, so that both meet the same load; the first of each is a warm-up.
     for (let turn = 0; turn <= turns; turn++) {
       for (const side of ['direct', 'gateway'] as const) {
+        const before = cpuSecondsOf(gateway.child);
         const found = await openLoop(targets[side], rate, turn === 0 ? 3 : seconds);
+        if (turn > 0 && side === 'gateway') cpuSeconds += cpuSecondsOf(gateway.child) - before;
         failed += found.failed;
         if (turn > 0) times[side].push(...found.ms);
       }
@@ -73,6 +76,7 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       overhead_ms_by_gateway: Object.fromEntries(
         QUANTILES.map((q) => [`p${100 * q}`, round(quantile(own, q))]),
       ),
+      gateway_cpu_ms_per_request: round((1000 * cpuSeconds) / times.gateway.length),
       direct_ms: Object.fromEntries(QUANTILES.map((q) => [`p${100 * q}`, round(quantile(times.direct, q))])),
       ratio: round(quantile(times.gateway, 0.5) / quantile(times.direct, 0.5)),
       ...machineFacts(),
@@ -83,6 +87,17 @@ export async function bench(words: string[]): Promise<Record<string, unknown>> {
       await new Promise((resolve) => child.once('close', resolve));
     }
     rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Of all threads, in steps of 10 ms; what is left of a measurement where the machine is shared. NaN where the system has no /proc. */
+function cpuSecondsOf({ pid }: ChildProcess): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
   }
 }
 
