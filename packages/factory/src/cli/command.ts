@@ -23,8 +23,7 @@ export const COMMANDS = {
   export:
     'fold adapters into their base, checked: tunesmith export --adapter_name_or_path A --export_dir merged',
   quantize: 'a smaller GGUF file, by llama.cpp: tunesmith quantize IN.gguf OUT.gguf --type Q4_K_M',
-  serve:
-    'answer over HTTP as OpenAI does: tunesmith serve --upstream http://localhost:8001/v1 --upstream_model M',
+  serve: 'answer over HTTP as OpenAI does: tunesmith serve model.gguf, or --upstream URL --upstream_model M',
   keys: 'API keys of the server: tunesmith keys create | list | rotate | revoke',
   expand: 'add blocks to a model that change nothing yet (LLaMA-Pro): --num_expand 4 --output_dir O',
   inferences: 'what was served: list, show, export as rows to train on',

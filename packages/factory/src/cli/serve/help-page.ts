@@ -12,6 +12,7 @@ export function servePage(): string {
   return [
     'tunesmith serve: answer over HTTP as OpenAI does',
     '',
+    '  tunesmith serve support-q4_k_m.gguf --adapter v2=adapter-v2.gguf --port 8000',
     '  tunesmith serve --upstream http://localhost:8001/v1 --upstream_model Qwen/Qwen2.5-7B-Instruct --id support',
     '  tunesmith serve serve.yaml --port 8080',
     '',
