@@ -1,6 +1,6 @@
 // Models on llama.cpp, asked as a server asks them: what they answer is what `tunesmith generate` answers, adapters come and go
 // while others are answered, and restricted answers are what was asked for.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -16,6 +16,7 @@ import type {
 } from '../../packages/factory/src/records/served-model.ts';
 import { writeTinyGguf, writeTinyLora } from '../../packages/factory/src/serve/llama/fixtures/tiny-gguf.ts';
 import { assetPath } from '../assets.ts';
+import { tunesmith } from '../train/tiny-world.ts';
 import { greedy } from './asks.ts';
 
 /** A process with a model, on a busy machine. */
@@ -69,8 +70,8 @@ const plain = (prompt: TextAsk['prompt'], change: Partial<TextAsk['sampling']> =
   sampling: { ...greedy, maxTokens: 24, ...change },
 });
 
-async function generated(path: string, prompt: string, raw: boolean) {
-  const words = ['--model_name_or_path', path];
+async function generated(path: string, prompt: string, raw: boolean, more: string[] = []) {
+  const words = ['--model_name_or_path', path, ...more];
   const { args } = parseModelArgs(words, [], { readFile: () => '', env: {} });
   const generator = await openGenerator(args, {});
   try {
@@ -210,11 +211,41 @@ describe('the model of the quickstart, as a folder', () => {
     }
   });
 
+  test('takes the folder of an adapter, and asks it by the template that it was trained with', async () => {
+    const rows = join(dir, 'rows.json');
+    const pairs = ['red', 'green', 'blue', 'black'].map((word) => ({
+      instruction: `Say ${word}`,
+      input: '',
+      output: `The word is ${word} and nothing else.`,
+    }));
+    writeFileSync(rows, JSON.stringify(pairs));
+    const adapter = join(dir, 'adapter');
+    const words = [
+      ...['train', '--model_name_or_path', folder, '--do_train', '--stage', 'sft', '--dataset', rows],
+      ...['--finetuning_type', 'lora', '--lora_target', 'all', '--lora_rank', '4', '--template', 'default'],
+      ...['--output_dir', adapter, '--max_steps', '6', '--learning_rate', '0.02', '--save_strategy', 'no'],
+      ...['--cutoff_len', '64', '--per_device_train_batch_size', '4', '--gradient_accumulation_steps', '1'],
+    ];
+    const run = await tunesmith(words);
+    expect([run.status, run.status === 0 ? '' : run.err]).toEqual([0, '']);
+    const { model } = await base.addAdapter('tuned', adapter, 1);
+    const given = ['--adapter_name_or_path', adapter, '--template', 'default'];
+    for (const prompt of ['Say blue', 'Say green']) {
+      const own = await generated(folder, prompt, false, given);
+      const { text, end } = await collect(model.chat(question(prompt), signal));
+      expect(text).toBe(own.text);
+      expect(end.usage).toMatchObject({ promptTokens: own.promptTokens, completionTokens: own.newTokens });
+    }
+    const plainText = (await collect(base.models[0].model.chat(question('Say blue'), signal))).text;
+    expect((await collect(model.chat(question('Say blue'), signal))).text).not.toBe(plainText);
+    await model.close();
+  });
+
   test('is exported once', async () => {
-    expect(notes.filter((note) => note.includes('is exported'))).toHaveLength(1);
+    expect(notes.filter((note) => note.includes('to a GGUF file'))).toHaveLength(1);
     const again = await openServedModel(entry(folder), deps);
     await again.models[0].model.close();
-    expect(notes.filter((note) => note.includes('is exported'))).toHaveLength(1);
+    expect(notes.filter((note) => note.includes('to a GGUF file'))).toHaveLength(1);
     expect(again.models[0].model.fingerprint).toBe(base.models[0].model.fingerprint);
   });
 });

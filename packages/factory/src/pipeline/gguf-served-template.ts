@@ -17,10 +17,16 @@ export function ggufServedTemplate(
   name: string | null,
 ): ServedTemplate | null {
   if (name !== null) return servedTemplate(resolveTemplate({ tokenizer, name }), tokenizer);
-  const stored = ggufTemplate(metadata);
-  if (stored) return servedTemplate(resolveTemplate({ tokenizer, ...stored }), tokenizer);
+  const stored = storedTemplate(metadata, tokenizer);
+  if (stored) return stored;
   if (tokenizer.chatTemplate === null) return null;
   return servedJinja({ tokenizer, stopIds: stopIdsOf(metadata, tokenizer), date: DATE });
+}
+
+/** As the file's export says, of a model or of an adapter; null where it says nothing. */
+export function storedTemplate(metadata: GgufMetadata, tokenizer: TextTokenizer): ServedTemplate | null {
+  const stored = ggufTemplate(metadata);
+  return stored && servedTemplate(resolveTemplate({ tokenizer, ...stored }), tokenizer);
 }
 
 /** All that the file or the template itself may end an answer with. */

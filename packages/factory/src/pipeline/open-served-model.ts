@@ -15,10 +15,10 @@ import { streamDecoder } from '#factory/tokens/stream-decoder.ts';
 import { tokenBytes } from '#factory/tokens/token-bytes.ts';
 import { tokenizerOf } from '#factory/tokens/tokenizer.ts';
 import { ggufFacts } from './gguf-facts.ts';
-import { ggufServedTemplate } from './gguf-served-template.ts';
+import { ggufServedTemplate, storedTemplate } from './gguf-served-template.ts';
 import type { BaseDeps } from './open-base.ts';
 import { callId } from './open-own-model.ts';
-import { servedFile } from './served-file.ts';
+import { servedAdapterFile, servedFile } from './served-file.ts';
 
 export interface NamedModel {
   id: string;
@@ -61,7 +61,12 @@ export async function openServedModel(
   let shares = 0;
   let adapterCount = 0;
 
-  function share(id: string, adapter: string | null, adapterSum: string): NamedModel {
+  function share(
+    id: string,
+    adapter: string | null,
+    adapterSum: string,
+    template: ServedTemplate | null,
+  ): NamedModel {
     shares++;
     const made = [sum, adapterSum, template?.fingerprint ?? ''].join('\n');
     const options: EmbeddedOptions = {
@@ -85,18 +90,21 @@ export async function openServedModel(
     return { id, model: embeddedModel(options) };
   }
 
-  async function addAdapter(id: string, path: string, scale: number): Promise<NamedModel> {
-    if (!/\.gguf$/i.test(path)) throw noAdapterFile(path);
+  async function addAdapter(id: string, from: string, scale: number): Promise<NamedModel> {
+    const path = await servedAdapterFile(from, deps);
     const { metadata: own, sum: ownSum } = await ggufFacts(path);
     if (own.get('general.type') !== 'adapter') throw noAdapterFile(path);
+    // It is asked as it was trained, which may be otherwise than its base is asked.
+    const isGiven = named !== undefined || entry.template !== null;
+    const rendered = (isGiven ? null : storedTemplate(own, tokenizer)) ?? template;
     // Another name each time: one that is replaced goes on under its own until its answers have ended.
     const name = `${id}#${++adapterCount}`;
     await engine.loadAdapter(name, path, scale);
-    return share(id, name, `${ownSum} ${scale}`);
+    return share(id, name, `${ownSum} ${scale}`, rendered);
   }
 
   try {
-    const models: [NamedModel, ...NamedModel[]] = [share(entry.id, null, '')];
+    const models: [NamedModel, ...NamedModel[]] = [share(entry.id, null, '', template)];
     for (const { id, path, scale } of entry.adapters) models.push(await addAdapter(id, path, scale));
     return { engine, models, addAdapter };
   } catch (error) {
@@ -110,7 +118,7 @@ function noAdapterFile(path: string): FactoryError {
     code: 'ADAPTERS_UNSUPPORTED',
     message: `${path}: expected a GGUF file of a LoRA adapter, found something else`,
     remedy:
-      'Export the adapter with tunesmith export --to gguf, or serve its folder as a model, which merges it.',
+      'Name the folder of the adapter, or export it with tunesmith export --to gguf --adapter_only true.',
     details: { path },
   });
 }

@@ -9,20 +9,31 @@ import { FactoryError } from '#factory/errors.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { withAdapterFolder } from './adapter-folder.ts';
 import { exportGguf } from './export-gguf.ts';
+import { exportGgufAdapter } from './export-gguf-adapter.ts';
 import type { BaseDeps } from './open-base.ts';
+
+/** The GGUF file of an adapter that goes on a served model. */
+export async function servedAdapterFile(path: string, deps: BaseDeps): Promise<string> {
+  if (/\.gguf$/i.test(path)) return path;
+  const args = await folderArgs(path, null);
+  if (args.adapter_name_or_path.length === 0)
+    throw new FactoryError({
+      code: 'ADAPTERS_NOT_FOUND',
+      message: `${path}: expected a GGUF file or a folder with adapter_config.json, found another folder`,
+      remedy: 'Name the folder of an adapter, or serve this one as a model.',
+      details: { path },
+    });
+  const dir = join(cacheOf(deps.env), `adapter-${await keyOf(args)}`);
+  const known = await ggufIn(dir);
+  if (known !== null) return known;
+  deps.note(`${path} is exported to a GGUF adapter in ${dir}, which later starts use`);
+  const { files } = await exportGgufAdapter(args, { exportDir: dir, dtype: null, force: false }, deps);
+  return join(dir, files[0] as string);
+}
 
 export async function servedFile(path: string, template: string | null, deps: BaseDeps): Promise<string> {
   if (/\.gguf$/i.test(path)) return path;
-  if (!existsSync(path))
-    throw new FactoryError({
-      code: 'MODEL_NOT_FOUND',
-      message: `${path}: expected a GGUF file, or the folder of a model or an adapter, found nothing there`,
-      remedy:
-        'Check the path; a model of the hub must be downloaded, or exported with tunesmith export --to gguf.',
-      details: { path },
-    });
-  const words = ['--model_name_or_path', path, ...(template === null ? [] : ['--template', template])];
-  const args = await withAdapterFolder(parseModelArgs(words, [], { readFile: () => '', env: {} }).args);
+  const args = await folderArgs(path, template);
   const dir = join(cacheOf(deps.env), await keyOf(args));
   const known = await ggufIn(dir);
   if (known !== null) return known;
@@ -41,6 +52,19 @@ export async function servedFile(path: string, template: string | null, deps: Ba
     deps,
   );
   return join(dir, files[0] as string);
+}
+
+async function folderArgs(path: string, template: string | null): Promise<TrainArgs> {
+  if (!existsSync(path))
+    throw new FactoryError({
+      code: 'MODEL_NOT_FOUND',
+      message: `${path}: expected a GGUF file, or the folder of a model or an adapter, found nothing there`,
+      remedy:
+        'Check the path; a model of the hub must be downloaded, or exported with tunesmith export --to gguf.',
+      details: { path },
+    });
+  const words = ['--model_name_or_path', path, ...(template === null ? [] : ['--template', template])];
+  return await withAdapterFolder(parseModelArgs(words, [], { readFile: () => '', env: {} }).args);
 }
 
 function cacheOf(env: BaseDeps['env']): string {
