@@ -225,6 +225,14 @@ export const FACTORY_MEANINGS: Record<FactoryErrorCode, Meaning> = {
     'A folder has no readable tunesmith_export.json.',
     'Name a folder that `tunesmith export` wrote.',
   ],
+  EXPORT_VERDICT: [
+    'The quantised model does not pass the verdict that the model before the export has passed.',
+    'Choose a type with more bits, or keep it all the same with --force true.',
+  ],
+  EXPORT_BAD_VERDICT: [
+    'The verdict cannot be read, or is of another model.',
+    'Name the verdict.json of the model that is exported.',
+  ],
   EXPORT_DIFFERS: [
     'The exported model answers otherwise than the one before.',
     'Report it; nothing was kept.',

@@ -96,6 +96,8 @@ export const ERROR_CODES = {
   EXPORT_UNSUPPORTED: user,
   EXPORT_BAD_MANIFEST: user,
   EXPORT_DIFFERS: gate,
+  EXPORT_VERDICT: gate,
+  EXPORT_BAD_VERDICT: user,
   EXPORT_BAD_TYPE: user,
   EXPORT_REQUANTISE: gate,
   EXPORT_NO_LLAMA: environment,

@@ -36,7 +36,19 @@ export const EXPORT_KEYS: readonly ArgKey[] = [
     null,
     "gguf: llama.cpp's name of the pre-tokenizer, such as llama-bpe, for a vocabulary that is not recognised",
   ),
+  key('eval', optional(string), null, 'gguf, ollama: recipe of tunesmith eval to measure before and after'),
+  key(
+    'verdict',
+    optional(string),
+    null,
+    'gguf, ollama: verdict.json that the model has passed; a file that does not pass it is refused',
+  ),
   key('export_size', float({ min: 0, exclusiveMin: true }), 5, 'largest weight file in GB'),
-  key('force', bool, false, 'go on although a check says no: an adapter of another base'),
+  key(
+    'force',
+    bool,
+    false,
+    'go on although a check says no: an adapter of another base, a verdict that is not passed',
+  ),
   key('verify', bool, true, 'compare answers before and after, and write export_parity.json'),
 ];

@@ -8,6 +8,7 @@ import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { writeExportManifest } from '#factory/store/export-manifest.ts';
 import { encodeGguf } from '#factory/store/gguf-format.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
+import { type ExportRecipe, metricsOfExport, type RecipeDeps } from './evaluate-export.ts';
 import type { ExportResult } from './export-model.ts';
 import { parentsOf } from './export-parents.ts';
 import { PARITY_FILE } from './export-parity.ts';
@@ -17,7 +18,10 @@ import type { BaseDeps } from './open-base.ts';
 import { openHeader, quantiseFile } from './quantise-file.ts';
 import { requireParity } from './require-parity.ts';
 import { parityRows, servingParity } from './serving-parity.ts';
+import { gateByVerdict, refusedByVerdict, type VerdictGate } from './verdict-gate.ts';
 import { ownVersion } from './write-outputs.ts';
+
+const EVALUATION = 'evaluation';
 
 export interface GgufExportOptions extends GgufSourceOptions {
   exportDir: string;
@@ -27,11 +31,20 @@ export interface GgufExportOptions extends GgufSourceOptions {
   verify: boolean;
   /** Write a Modelfile too. */
   ollama: boolean;
+  checks?: ExportChecks;
+}
+
+export interface ExportChecks {
+  /** Measured before and after. */
+  recipe: ExportRecipe | null;
+  /** The file must pass what its model has passed. */
+  gate: VerdictGate | null;
+  deps: RecipeDeps;
 }
 
 export async function exportGguf(
   args: TrainArgs,
-  { exportDir, quantization, verify, ollama, ...options }: GgufExportOptions,
+  { exportDir, quantization, verify, ollama, checks, ...options }: GgufExportOptions,
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const dir = resolve(exportDir);
@@ -59,9 +72,22 @@ export async function exportGguf(
         if (modelfile !== null) await writeAtomic(join(temporary, MODELFILE), modelfile);
         const rows = parityRows(base, template);
         const parity = verify ? await servingParity(args, base, rows, file, deps.note) : null;
-        if (parity) {
-          requireParity(parity, type);
-          await writeAtomic(join(temporary, PARITY_FILE), `${JSON.stringify(parity, null, 2)}\n`);
+        if (parity) requireParity(parity, type);
+        const evaluation = join(temporary, EVALUATION);
+        const metrics =
+          checks?.recipe && (await metricsOfExport(checks.recipe, args, file, evaluation, checks.deps));
+        if (parity || metrics) {
+          const report = { ...parity, ...(metrics ? { metrics } : {}) };
+          await writeAtomic(join(temporary, PARITY_FILE), `${JSON.stringify(report, null, 2)}\n`);
+        }
+        const made =
+          checks?.gate &&
+          (await gateByVerdict(checks.gate, args, base.dir, file, join(evaluation, 'verdict'), checks.deps));
+        if (made) await writeAtomic(join(temporary, 'verdict.json'), `${JSON.stringify(made, null, 2)}\n`);
+        if (made && made.decision !== 'ship') {
+          const refused = refusedByVerdict(made, name);
+          if (!options.force) throw refused;
+          deps.note(`${refused.message}; kept because force is set`);
         }
         const manifest = await writeExportManifest(temporary, {
           kind: ollama ? 'ollama' : 'gguf',
@@ -77,7 +103,15 @@ export async function exportGguf(
           },
         });
         const bytes = Object.values(manifest.files).reduce((n, { bytes: size }) => n + size, 0);
-        return { exportDir: dir, files: [name], bytes, changedTensors: source.changedTensors, parity };
+        return {
+          exportDir: dir,
+          files: [name],
+          bytes,
+          changedTensors: source.changedTensors,
+          parity,
+          metrics,
+          decision: made?.decision ?? null,
+        };
       },
       'export_dir',
     );

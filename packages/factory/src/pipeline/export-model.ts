@@ -7,10 +7,12 @@ import { formatConfig } from '#factory/model/format-config.ts';
 import { writeShardedSafetensors } from '#factory/model/write-safetensors.ts';
 import type { WeightTensor } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
+import type { Decision } from '#factory/records/verdict.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { errnoOf } from '#factory/store/disk-error.ts';
 import { writeExportManifest } from '#factory/store/export-manifest.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
+import type { ExportedMetric } from './evaluate-export.ts';
 import { openFullBase } from './export-base.ts';
 import { parentsOf } from './export-parents.ts';
 import { compareExport, type ExportParity, PARITY_FILE, probeModel } from './export-parity.ts';
@@ -36,6 +38,10 @@ export interface ExportResult {
   bytes: number;
   changedTensors: number;
   parity: ExportParity | null;
+  /** Of an evaluation recipe, before and after. */
+  metrics?: ExportedMetric[] | null;
+  /** By the rules that the model before has passed; null where it was not judged. */
+  decision?: Decision | null;
 }
 
 const TORCH_NAME = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;

@@ -48,6 +48,8 @@ export interface EvaluationDeps {
   onEvent(event: EvalEvent): void;
   /** Loads a file of business metrics. */
   importModule(path: string): Promise<unknown>;
+  /** Further folders that say what the model was trained on, as of adapters that are folded into it. */
+  trainedFolders?: readonly string[];
 }
 
 export interface EvaluationResult {
@@ -87,7 +89,11 @@ export async function runEvaluation(
     ).size;
     const detectable = detectableEffect(units, plan.requests);
 
-    const folders = [...args.adapter_name_or_path, args.model_name_or_path].filter((one) => one !== '');
+    const folders = [
+      ...args.adapter_name_or_path,
+      args.model_name_or_path,
+      ...(deps.trainedFolders ?? []),
+    ].filter((one) => one !== '');
     const overlap = await checkOverlap(questions, folders, args, evalArgs, note);
     model =
       evalArgs.endpoint === null

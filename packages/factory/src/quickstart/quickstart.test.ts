@@ -52,8 +52,14 @@ describe.skipIf(!isReady)('runQuickstart', () => {
     expect(result.after.confusion.flat().reduce((a: number, b: number) => a + b)).toBe(16);
     expect(existsSync(join(result.adapter, 'adapter_model.safetensors'))).toBe(true);
     expect(existsSync(result.lossPlot)).toBe(true);
+    expect(existsSync(result.deployed.path)).toBe(true);
+    expect(result.deployed).toMatchObject({ type: 'q8_0', report: { rows: 16 } });
+    expect(result.deployed.parity.topTokenAgreement).toBeGreaterThan(0.95);
+    expect(result.served.model).toBe('model-q8_0');
+    expect(result.served.text).not.toBe('');
+    expect(result.served.commands[1]).toContain(JSON.stringify(result.served.question));
     expect(result.data.acrossSplit).toMatchObject({ exact: 0, near: 0 });
-  }, 120_000);
+  }, 240_000);
 
   it('stops when told, with the status of an interrupt', async () => {
     const { runQuickstart } = await import('./quickstart.ts');

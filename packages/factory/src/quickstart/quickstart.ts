@@ -9,9 +9,11 @@ import type { ClassificationReport } from '#factory/records/scorecard.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { TrainEvent } from '#factory/records/train-events.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
+import { askServed, type ServedAnswer } from './ask-served.ts';
 import { type CleanedTask, type CleanMailsDeps, cleanMails } from './clean-mails.ts';
+import { type DeployedModel, deployTuned } from './deploy-tuned.ts';
 import { type QuickstartOptions, quickstartOptions } from './quickstart-options.ts';
-import { nextCommands, resultText, type Sample } from './result-text.ts';
+import { nextCommands, QUESTION, resultText, type Sample, serveCommands } from './result-text.ts';
 import { SPAM_LABELS, type SpamRow, type SpamTask } from './spam-task.ts';
 import { TRAIN_DATASET, writeTaskFiles } from './task-files.ts';
 
@@ -38,6 +40,8 @@ export interface QuickstartResult {
   cleaning: CleanedTask['cleaning'];
   adapter: string;
   lossPlot: string;
+  deployed: DeployedModel;
+  served: ServedAnswer & { question: string; commands: string[] };
   seconds: { total: number; training: number };
   nextCommands: string[];
 }
@@ -54,7 +58,7 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
     if (!options.json) deps.err(`${text}\n`);
   };
 
-  say(`1/4  cleaning 6,000 raw e-mails (spam or ham)`);
+  say(`1/5  cleaning 6,000 raw e-mails (spam or ham)`);
   const task = await prepareData(options, { ...deps, say });
   if (task === null) return 130;
   const parsed = parseTrainArgs(trainingWords(options), deps);
@@ -62,24 +66,31 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
     `     ${task.train.length} to learn from, ${task.test.length} held out; texts in both parts: exact ${task.report.acrossSplit.exact}, near ${task.report.acrossSplit.near}`,
   );
 
-  say(`2/4  asking the base model about the held-out mails`);
+  say(`2/5  asking the base model about the held-out mails`);
   const shown = SPAM_LABELS.map((label) => task.test.find((row) => row.output === label)!);
   const base = answersOnly(parsed.args, []);
   const before = await score(base, task.test, deps.env);
   const answersBefore = await answers(base, shown, deps.env);
   if (deps.signal.aborted) return 130;
 
-  say(`3/4  fine-tuning with LoRA`);
+  say(`3/5  fine-tuning with LoRA`);
   const trainingStarted = performance.now();
   const { args, notes, given } = parsed;
   const run = await runTraining(args, { ...deps, notes, given });
   const trainingSeconds = seconds(trainingStarted);
   if (run.stopped === 'interrupted') return 130;
 
-  say(`4/4  asking the fine-tuned model about the same mails`);
+  say(`4/5  asking the fine-tuned model about the same mails`);
   const tuned = answersOnly(args, [args.output_dir]);
   const after = await score(tuned, task.test, deps.env);
   const answersAfter = await answers(tuned, shown, deps.env);
+
+  if (deps.signal.aborted) return 130;
+
+  say(`5/5  exporting to GGUF in 8 bits, and serving it`);
+  const rescore = (own: TrainArgs) => score(own, task.test, deps.env);
+  const deployed = await deployTuned(tuned, join(options.outputDir, 'gguf'), after, rescore, deps);
+  const answer = await askServed(deployed.path, QUESTION, deps);
 
   const result: QuickstartResult = {
     kind: 'quickstart',
@@ -96,6 +107,8 @@ export async function runQuickstart(words: readonly string[], deps: QuickstartDe
     cleaning: task.cleaning,
     adapter: args.output_dir,
     lossPlot: join(args.output_dir, 'training_loss.png'),
+    deployed,
+    served: { ...answer, question: QUESTION, commands: serveCommands(deployed.path, answer.model) },
     seconds: { total: seconds(started), training: trainingSeconds },
     nextCommands: nextCommands(shortPath(options.model), args.output_dir),
   };

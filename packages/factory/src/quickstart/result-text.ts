@@ -1,5 +1,7 @@
 // In: the figures of a quickstart. Out: what a person reads at the end: the gain, an example, and what to do next.
+
 import type { ClassificationReport, MetricValue } from '#factory/records/scorecard.ts';
+import { requestOf } from './ask-served.ts';
 
 export interface Sample {
   mail: string;
@@ -14,30 +16,45 @@ export interface QuickstartFigures {
   samples: Sample[];
   adapter: string;
   lossPlot: string;
+  deployed: {
+    path: string;
+    type: string;
+    bytes: number;
+    parity: { topTokenAgreement: number; greedy: { equalTokens: number; tokens: number } };
+    report: ClassificationReport;
+  };
+  served: { text: string; commands: string[] };
   seconds: { total: number; training: number };
   nextCommands: string[];
 }
 
-const QUESTION = 'Is this e-mail spam or ham? Answer with one word. Subject: Claim your free prize now';
+export const QUESTION =
+  'Is this e-mail spam or ham? Answer with one word. Subject: Claim your free prize now';
 const MAIL_LINES = 4;
 const LINE_LENGTH = 88;
 
 export function resultText(result: QuickstartFigures): string {
-  const { before, after, samples, seconds } = result;
+  const { before, after, samples, seconds, deployed, served } = result;
+  const { greedy, topTokenAgreement } = deployed.parity;
   const support = after.perLabel.map((score) => `${score.support} ${score.label}`).join(', ');
   return `${[
     '',
     `${after.rows} held-out mails (${support}), none of them in training:`,
     '',
-    row('', 'before', 'after'),
-    row('accuracy', percent(before.accuracy), percent(after.accuracy)),
-    row('macro-F1', percent(before.macroF1), percent(after.macroF1)),
+    row('', 'before', 'after', `as ${deployed.type}`),
+    row('accuracy', percent(before.accuracy), percent(after.accuracy), percent(deployed.report.accuracy)),
+    row('macro-F1', percent(before.macroF1), percent(after.macroF1), percent(deployed.report.macroF1)),
     '            in brackets: 95 % intervals (Wilson; bootstrap)',
     '',
     ...samples.flatMap(sampleLines),
     `adapter     ${result.adapter}`,
     `loss plot   ${result.lossPlot}`,
+    `for servers ${deployed.path} (${(deployed.bytes / 1e6).toFixed(1)} MB), of which llama.cpp takes the likeliest token alike in ${(100 * topTokenAgreement).toFixed(1)} %,`,
+    `            and ${greedy.equalTokens} of ${greedy.tokens} tokens where both go on by themselves`,
     `time        ${seconds.total.toFixed(0)} s in all, ${seconds.training.toFixed(0)} s of it training`,
+    '',
+    `Asked over HTTP whether "Claim your free prize now" is spam, it answered ${JSON.stringify(served.text)}. The same by hand:`,
+    ...served.commands.map((command) => `  ${command}`),
     '',
     'What to do next:',
     ...result.nextCommands.map((command) => `  ${command}`),
@@ -53,8 +70,17 @@ export function nextCommands(model: string, adapter: string): string[] {
   ];
 }
 
-function row(name: string, before: string, after: string): string {
-  return `  ${name.padEnd(10)}${before.padEnd(24)}${after}`.trimEnd();
+/** They work as they stand, in two terminals. */
+export function serveCommands(path: string, model: string): string[] {
+  const body = JSON.stringify(requestOf(model, QUESTION));
+  return [
+    `npx tunesmith serve ${path}`,
+    `curl http://localhost:8000/v1/chat/completions -H 'content-type: application/json' -d '${body}'`,
+  ];
+}
+
+function row(name: string, ...cells: string[]): string {
+  return `  ${name.padEnd(10)}${cells.map((cell) => cell.padEnd(24)).join('')}`.trimEnd();
 }
 
 function percent({ value, interval }: MetricValue): string {

@@ -2,16 +2,25 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { parseModelArgs } from '#factory/arguments/parse.ts';
+import type { ArgDeps } from '#factory/arguments/read.ts';
 import { FactoryError } from '#factory/errors.ts';
+import { DECISION_WORDS } from '#factory/eval/report/verdict-words.ts';
 import { quantType } from '#factory/export/quantise/types.ts';
+import type { ExportedMetric } from '#factory/pipeline/evaluate-export.ts';
 import type { ExportResult } from '#factory/pipeline/export-model.ts';
 import type { BaseDeps } from '#factory/pipeline/open-base.ts';
 import type { ServingParity } from '#factory/pipeline/serving-parity.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { CommandContext } from '../command.ts';
+import { readExportRecipe, readVerdictGate } from '../export-checks.ts';
 import { EXPORT_KEYS } from '../export-keys.ts';
+import { importUserCode } from '../import-user-code.ts';
+import { stopOnSignals } from '../interrupt.ts';
 
 const DTYPES = { auto: null, float32: 'F32', float16: 'F16', bfloat16: 'BF16', q8_0: 'Q8_0' } as const;
+
+/** An export shows no progress of its evaluations. */
+const RECIPE_DEPS = { now: Date.now, onEvent: () => {}, importModule: importUserCode };
 
 interface Wish {
   export_dir: string | null;
@@ -19,6 +28,8 @@ interface Wish {
   export_size: number;
   export_pre_tokenizer: string | null;
   export_quantization: string | null;
+  eval: string | null;
+  verdict: string | null;
   adapter_only: boolean;
   to: 'merged' | 'adapter' | 'gguf' | 'ollama';
   force: boolean;
@@ -41,19 +52,25 @@ export async function exportCommand(context: CommandContext): Promise<number> {
       message: 'tunesmith export: export_dir is missing',
       remedy: 'Add --export_dir, as in --export_dir merged.',
     });
-  const result = await exportAs(args, wish as Wish & { export_dir: string }, {
-    env,
-    note: (text) => terminal.err(`note: ${text}\n`),
-  });
+  const stop = stopOnSignals(() => terminal.err('stopping (Ctrl-C again stops at once)\n'));
+  const result = await exportAs(
+    args,
+    wish as Wish & { export_dir: string },
+    { env, signal: stop.signal, note: (text) => terminal.err(`note: ${text}\n`) },
+    deps,
+  ).finally(() => stop.dispose());
   if (json) {
     terminal.out(`${JSON.stringify(result)}\n`);
     return 0;
   }
-  const { exportDir, bytes, changedTensors, parity } = result;
+  const { exportDir, bytes, changedTensors, parity, metrics, decision } = result;
   terminal.out(
     `${exportDir}: ${(bytes / 1e9).toFixed(2)} GB, ${changedTensors} tensors changed by adapters\n`,
   );
   if (parity) terminal.out(parityText(parity));
+  for (const one of metrics ?? []) terminal.out(metricText(one));
+  if (decision)
+    terminal.out(`by the verdict that the model before has passed: ${DECISION_WORDS[decision].en}\n`);
   terminal.out(`check it later: tunesmith export verify ${exportDir}\n`);
   return 0;
 }
@@ -73,12 +90,19 @@ function parityText(parity: NonNullable<ExportResult['parity']>): string {
   ].join('\n');
 }
 
+function metricText({ name, before, after, interval }: ExportedMetric): string {
+  const show = (value: number | null) => (value === null ? '–' : value.toFixed(4));
+  const range = interval ? `, difference ${show(interval.low)} to ${show(interval.high)}` : '';
+  return `${name}: ${show(before)} before, ${show(after)} after${range}\n`;
+}
+
 const isServed = (parity: object): parity is ServingParity => 'greedy' in parity;
 
 async function exportAs(
   args: TrainArgs,
   wish: Wish & { export_dir: string },
-  deps: BaseDeps,
+  deps: BaseDeps & { signal: AbortSignal },
+  argDeps: ArgDeps,
 ): Promise<ExportResult> {
   const { export_dir: exportDir, export_dtype, export_size, verify, force } = wish;
   const { export_pre_tokenizer: preTokenizer, adapter_only: adapterOnly } = wish;
@@ -87,6 +111,7 @@ async function exportAs(
     if (dtype === 'Q8_0') throw notOfAdapters('export_dtype q8_0');
     if (wish.export_quantization !== null) throw notOfAdapters('export_quantization');
     if (preTokenizer !== null) throw notOfAdapters('export_pre_tokenizer');
+    for (const key of ['eval', 'verdict'] as const) if (wish[key] !== null) throw notOfAdapters(key);
     const { exportGgufAdapter } = await import('#factory/pipeline/export-gguf-adapter.ts');
     return exportGgufAdapter(args, { exportDir, dtype, force }, deps);
   }
@@ -95,11 +120,17 @@ async function exportAs(
     const { exportGguf } = await import('#factory/pipeline/export-gguf.ts');
     const ollama = wish.to === 'ollama';
     const quantization = quantizationOf(wish);
-    const options = { exportDir, fileType: dtype, preTokenizer, quantization, verify, force, ollama };
+    const { model_name_or_path: model } = args;
+    const recipe = wish.eval === null ? null : readExportRecipe(wish.eval, model, argDeps);
+    const gate = wish.verdict === null ? null : await readVerdictGate(wish.verdict, model, argDeps);
+    const { env, signal } = deps;
+    const checks = { recipe, gate, deps: { env, signal, ...RECIPE_DEPS } };
+    const options = { exportDir, fileType: dtype, preTokenizer, quantization, verify, force, ollama, checks };
     return exportGguf(args, options, deps);
   }
   if (preTokenizer !== null) throw onlyGguf('export_pre_tokenizer');
-  if (wish.export_quantization !== null) throw onlyGguf('export_quantization');
+  for (const key of ['export_quantization', 'eval', 'verdict'] as const)
+    if (wish[key] !== null) throw onlyGguf(key);
   if (wish.to === 'adapter') {
     if (export_dtype !== 'auto' && export_dtype !== 'float32')
       throw new FactoryError({
