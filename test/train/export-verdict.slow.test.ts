@@ -111,7 +111,7 @@ test.skipIf(!existsSync(join(BASE, 'model.safetensors')))(
     expect(Math.abs(metric.after - metric.before)).toBeLessThan(gain / 2);
     expect((await exportHere(['verify', at('both')])).status).toBe(0);
   },
-  240_000,
+  600_000,
 );
 
 test('a verdict of another model, or none, is refused by name', async () => {
