@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { resolveRecipe } from '#factory/data/clean-recipe.ts';
+import { CleanLedger } from '#factory/store/clean-ledger.ts';
 import { compareLedgers } from '#factory/store/compare-ledgers.ts';
 import { decideAgain, restore } from './change-run.ts';
 import { cleanData } from './clean-data.ts';
@@ -227,6 +228,18 @@ describe('cleanData', () => {
     ]);
     expect(places).toContainEqual([1, 2, false, true]);
     expect(places).toContainEqual([2, 3, true, false]);
+  });
+
+  it('goes on where a run was killed while it made its tables', async () => {
+    const output = folder();
+    const started = await CleanLedger.open(output, true);
+    for (const table of ['rules', 'flags', 'pairs']) await started.query(`drop table ${table}`);
+    started.close();
+    const { counts } = await clean(inputFile(lines([{ instruction: 'q', output: 'a' }])), {
+      output,
+      recipe: recipeOf('length', 'duplicates'),
+    });
+    expect(counts).toMatchObject({ read: 1, kept: 1 });
   });
 
   it('refuses another recipe in the folder of a run, unknown rows and options that need new scores', async () => {

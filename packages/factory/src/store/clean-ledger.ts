@@ -20,15 +20,15 @@ export const LEDGER_FILE = 'ledger.duckdb';
 const CHUNK_ROWS = 2048;
 
 const TABLES = `
-  create table info (key varchar primary key, value varchar);
-  create table files (file integer, path varchar, sha256 varchar, bytes double, encoding varchar, format varchar);
-  create table rows (n integer, id varchar, file integer, line integer, original varchar);
-  create table unreadable (file integer, line integer, reason varchar, detail varchar, raw varchar);
-  create table edits (n integer, step varchar, reason varchar, count integer, detail varchar, before varchar, after varchar);
-  create table pairs (step varchar, a integer, b integer, value double);
-  create table decisions (n integer, rule integer, score double, threshold double, survivor integer);
-  create table flags (n integer, rule integer, score double, threshold double);
-  create table rules (rule integer, step varchar, reason varchar, verdict varchar, rows integer, first integer, only_ integer);
+  create table if not exists info (key varchar primary key, value varchar);
+  create table if not exists files (file integer, path varchar, sha256 varchar, bytes double, encoding varchar, format varchar);
+  create table if not exists rows (n integer, id varchar, file integer, line integer, original varchar);
+  create table if not exists unreadable (file integer, line integer, reason varchar, detail varchar, raw varchar);
+  create table if not exists edits (n integer, step varchar, reason varchar, count integer, detail varchar, before varchar, after varchar);
+  create table if not exists pairs (step varchar, a integer, b integer, value double);
+  create table if not exists decisions (n integer, rule integer, score double, threshold double, survivor integer);
+  create table if not exists flags (n integer, rule integer, score double, threshold double);
+  create table if not exists rules (rule integer, step varchar, reason varchar, verdict varchar, rows integer, first integer, only_ integer);
 `;
 
 export type Column =
@@ -66,8 +66,8 @@ export class CleanLedger {
     }
     const connection = await instance.connect();
     const ledger = new CleanLedger(instance, connection);
-    const tables = await ledger.query(`select count(*) as count from information_schema.tables`);
-    if (Number(tables[0]!.count) === 0) await connection.run(TABLES);
+    // A run that was killed while it made the tables has some of them.
+    if (create) await ledger.transaction(async () => void (await connection.run(TABLES)));
     return ledger;
   }
 
