@@ -232,6 +232,7 @@ describe('cleanData', () => {
 
   it('goes on where a run was killed while it made its tables', async () => {
     const output = folder();
+    mkdirSync(output, { recursive: true });
     const started = await CleanLedger.open(output, true);
     for (const table of ['rules', 'flags', 'pairs']) await started.query(`drop table ${table}`);
     started.close();

@@ -68,6 +68,10 @@ export class CleanLedger {
     const ledger = new CleanLedger(instance, connection);
     // A run that was killed while it made the tables has some of them.
     if (create) await ledger.transaction(async () => void (await connection.run(TABLES)));
+    else if ((await ledger.query(`from duckdb_tables() where table_name = 'info'`)).length === 0) {
+      ledger.close();
+      throw noRun(folder);
+    }
     return ledger;
   }
 
