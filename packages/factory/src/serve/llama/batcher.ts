@@ -63,7 +63,10 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
     const list = jobs.get(context);
     if (list) list.push(job);
     else jobs.set(context, [job]);
-    if (!running) void run();
+    if (running) return;
+    running = true;
+    // Questions that came together begin together.
+    setImmediate(() => void run());
   };
   const end = (context: PooledContext, job: Job, finish: 'stop' | 'length' | SentFailure | null) => {
     const list = jobs.get(context) ?? [];
@@ -77,7 +80,6 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
   };
 
   async function run(): Promise<void> {
-    running = true;
     while (jobs.size > 0) {
       for (const [context, list] of [...jobs]) {
         for (const job of [...list]) if (job.aborted) end(context, job, null);
@@ -198,7 +200,7 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
 const NONE = new Uint32Array(0);
 const FIRST = Uint32Array.of(0);
 
-/** Which tokens run next: one of each answer, then equal shares of the prompts. */
+/** Which tokens run next: one of each answer, then what fits of the prompts. Jobs are in the order of their beginning. */
 function planPass(list: readonly Job[], batchSize: number, vocabSize: number) {
   const plan: { job: Job; tokens: Uint32Array; withLogits: Uint32Array }[] = [];
   const prompts: Job[] = [];
@@ -209,12 +211,15 @@ function planPass(list: readonly Job[], batchSize: number, vocabSize: number) {
   }
   let room = batchSize - plan.length;
   if (plan.length > 0) room = Math.min(room, PROMPT_BESIDE_ANSWERS);
-  // The shortest rest first, so that what it leaves of its share goes to the others.
-  prompts.sort((a, b) => rest(a) - rest(b));
-  for (const [i, job] of prompts.entries()) {
-    let share = Math.min(rest(job), Math.floor(room / (prompts.length - i)));
+  // The shortest rest first, so that most answers begin soon; the oldest has a part of its own, so that it begins at all.
+  const [oldest] = prompts;
+  const kept = prompts.length > 1 ? Math.ceil(room / 4) : 0;
+  for (const job of prompts.toSorted((a, b) => rest(a) - rest(b))) {
+    const most =
+      job === oldest || plan.some((one) => one.job === oldest) ? room : room - Math.min(kept, rest(oldest));
+    let share = Math.min(rest(job), most);
     if (job.answer === null) share = Math.min(share, Math.max(1, Math.floor(SCORED_FLOATS / vocabSize)));
-    if (share === 0) continue;
+    if (share <= 0) continue;
     room -= share;
     const start = job.slot.tokens.length;
     const tokens = job.prompt.slice(start, start + share);
