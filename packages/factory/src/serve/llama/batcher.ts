@@ -8,6 +8,8 @@ import type { Slot } from './slots.ts';
 
 /** While answers wait for their next token, a pass takes no more tokens of prompts than this. */
 const PROMPT_BESIDE_ANSWERS = 128;
+/** Milliseconds that a token may wait to be told: a small model makes several in this time, and each message costs. */
+const TELL_WITHIN = 4;
 /** Floats of logits that a scoring pass may hold. */
 const SCORED_FLOATS = 1 << 24;
 
@@ -49,15 +51,22 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
   /** Whose samplers are being made. */
   const starting = new Set<Job>();
   let running = false;
-  let outbox: { tokens: number[]; details: (TokenDetail | null)[]; detailed: boolean; ends: SentEnd[] } =
-    emptyBox();
+  let outbox = emptyBox();
+  let timer: NodeJS.Timeout | null = null;
   let plain: NativeSampler | null = null;
 
   const flush = () => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
     const { tokens, details, detailed, ends } = outbox;
     if (tokens.length === 0 && ends.length === 0) return;
     outbox = emptyBox();
     ports.tick(tokens, detailed ? details : null, ends);
+  };
+  /** First tokens and ends are told at once. */
+  const flushSoon = () => {
+    if (outbox.urgent || outbox.ends.length > 0) flush();
+    else if (outbox.tokens.length > 0) timer ??= setTimeout(flush, TELL_WITHIN);
   };
   const add = (context: PooledContext, job: Job) => {
     const list = jobs.get(context);
@@ -102,7 +111,7 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
       });
       const decoded = native.decodeBatch();
       // What the pass before gave is told while this one runs.
-      flush();
+      flushSoon();
       await decoded;
       for (const { job, tokens } of places) for (const id of tokens) job.slot.tokens.push(id);
       await Promise.all(places.map(({ job, indices }) => settle(context, job, indices)));
@@ -136,6 +145,7 @@ export function openBatcher(binding: LlamaBinding, batchSize: number, ports: Bat
       end(context, job, 'stop');
       return;
     }
+    if (job.slot.tokens.length === job.prompt.length) outbox.urgent = true;
     outbox.tokens.push(job.id, id);
     outbox.details.push(detail);
     if (detail !== null) outbox.detailed = true;
@@ -237,5 +247,6 @@ const emptyBox = () => ({
   tokens: [] as number[],
   details: [] as (TokenDetail | null)[],
   detailed: false,
+  urgent: false,
   ends: [] as SentEnd[],
 });
