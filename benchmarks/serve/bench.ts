@@ -9,20 +9,8 @@ import { seededRandom } from '../../packages/factory/src/records/seeded-random.t
 import { type LlamaEngine, openLlamaEngine } from '../../packages/factory/src/serve/llama-engine.ts';
 import { llamaSettings } from '../../packages/factory/src/serve/llama-settings.ts';
 import { machineFacts, median } from '../machine.ts';
-import type { LibrarySetup } from './library.ts';
+import type { LibrarySetup, Round, RoundTimes } from './library.ts';
 import { makeServedGguf } from './make-gguf.ts';
-
-export interface Round {
-  prompts: number[][];
-  /** To be made for each prompt. */
-  tokens: number;
-}
-
-export interface RoundTimes {
-  ms: number;
-  /** Milliseconds to the first token, by stream. */
-  firsts: number[];
-}
 
 const STREAMS = [1, 4, 16];
 

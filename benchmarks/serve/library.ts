@@ -1,7 +1,18 @@
 // In: by messages, a model and rounds of prompts. Out: how long node-llama-cpp, called directly as its documentation shows, takes:
 // one sequence for each stream, in a process of its own.
 import { getLlama, type LlamaContextSequence, type Token } from 'node-llama-cpp';
-import type { Round, RoundTimes } from './bench.ts';
+
+export interface Round {
+  prompts: number[][];
+  /** To be made for each prompt. */
+  tokens: number;
+}
+
+export interface RoundTimes {
+  ms: number;
+  /** Milliseconds to the first token, by stream. */
+  firsts: number[];
+}
 
 export interface LibrarySetup {
   modelPath: string;
