@@ -77,6 +77,7 @@ export interface RunResult {
 export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunResult> {
   const { env } = deps;
   const note = (text: string) => deps.onEvent({ kind: 'note', text });
+  const earlierRssBytes = process.memoryUsage.rss();
   checkEvalMetrics(args);
   const lock = acquireRunLock(args.output_dir, deps.now);
   let closeBase: (() => Promise<void>) | undefined;
@@ -257,6 +258,7 @@ export async function runTraining(args: TrainArgs, deps: RunDeps): Promise<RunRe
         configHash: config.hash,
         plannedBytes: plan?.memory.peakBytes ?? 0,
         peakRssBytes: 1024 * process.resourceUsage().maxRSS,
+        earlierRssBytes,
         note,
       });
       return { stopped, metrics };

@@ -48,6 +48,8 @@ export interface FinishedRun {
   /** The peak that was planned, and the one that the process had. */
   plannedBytes: number;
   peakRssBytes: number;
+  /** What the process had before the run; no plan knows of it. */
+  earlierRssBytes: number;
   note(text: string): void;
 }
 
@@ -71,7 +73,9 @@ export async function writeOutputs(run: FinishedRun): Promise<Record<string, num
     planned_memory_gb: run.plannedBytes / 1e9,
     peak_memory_gb: run.peakRssBytes / 1e9,
   };
-  note(`peak memory ${gigabytes(run.peakRssBytes)}, planned ${gigabytes(run.plannedBytes)}`);
+  note(
+    `peak memory ${gigabytes(run.peakRssBytes)}, planned ${gigabytes(run.plannedBytes)}${earlierWords(run.earlierRssBytes)}`,
+  );
   if (args.include_num_input_tokens_seen !== 'no') metrics.num_input_tokens_seen = state.tokensSeen;
   if (args.include_effective_tokens_per_second)
     metrics.effective_tokens_per_sec = state.tokensSeen / Math.max(state.seconds, 1e-9);
@@ -216,3 +220,9 @@ export async function ownVersion(): Promise<string> {
   const file = new URL('../../package.json', import.meta.url);
   return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version;
 }
+
+/** A process that has only started has less than this. */
+const FRESH_BYTES = 300e6;
+
+const earlierWords = (bytes: number) =>
+  bytes > FRESH_BYTES ? ` beside the ${gigabytes(bytes)} that the process had before` : '';
