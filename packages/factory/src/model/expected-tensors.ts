@@ -30,3 +30,8 @@ export function expectedTensors(config: ModelConfig): Map<string, number[]> {
   if (!config.tieEmbeddings) tensors.set('lm_head.weight', [config.vocabSize, hiddenSize]);
   return tensors;
 }
+
+/** What an adapter may name: the tensors, and a tied head, which such an adapter unties. */
+export function adaptedTensors(config: ModelConfig): Map<string, number[]> {
+  return expectedTensors(config).set('lm_head.weight', [config.vocabSize, config.hiddenSize]);
+}

@@ -7,7 +7,7 @@ import { convertPissa } from '#factory/adapters/convert-pissa.ts';
 import { loraScale } from '#factory/adapters/merge.ts';
 import { checkAdapterFits, readPeftAdapter, writePeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
-import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { adaptedTensors } from '#factory/model/expected-tensors.ts';
 import { floatsOf } from '#factory/model/load-weights.ts';
 import { takePrincipalPair } from '#factory/model/principal-pair.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
@@ -15,11 +15,12 @@ import type { LoraAdapter, LoraPair } from '#factory/records/adapter.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { errnoOf } from '#factory/store/disk-error.ts';
-import { writeExportManifest } from '#factory/store/export-manifest.ts';
+import { exportedBytes, writeExportManifest } from '#factory/store/export-manifest.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
 import type { ExportResult } from './export-model.ts';
 import { parentsOf } from './export-parents.ts';
 import { compareExport, PARITY_FILE, probeModel } from './export-parity.ts';
+import { onlyAdapter } from './only-adapter.ts';
 import { type Base, type BaseDeps, openBase } from './open-base.ts';
 import { requireTrainedBase, trainedTemplate } from './trained-base.ts';
 import { baseFile, companionFiles, ownVersion } from './write-outputs.ts';
@@ -40,12 +41,12 @@ export async function exportAdapter(
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const dir = resolve(exportDir);
-  const from = onlyAdapter(args);
+  const from = onlyAdapter(args, '--to adapter', 'Export with --to merged');
   const base = await openBase(args, 'infer', deps);
   try {
     await requireTrainedBase(args, base, force);
     const read = await readPeftAdapter(from);
-    checkAdapterFits(read, shapesOf(base));
+    checkAdapterFits(read, adaptedTensors(base.config));
     const adapter = await onOriginalBase(read, base, from);
     for (const line of limitsOf(adapter)) deps.note(line);
     await requireSpace(dir, bytesOf(adapter));
@@ -77,7 +78,7 @@ export async function exportAdapter(
           parents: await parentsOf(args, base),
           settings: { rank: adapter.rank, alpha: adapter.alpha, start: read.start ?? null },
         });
-        const bytes = Object.values(manifest.files).reduce((n, file) => n + file.bytes, 0);
+        const bytes = exportedBytes(manifest);
         return {
           exportDir: dir,
           files: Object.keys(manifest.files),
@@ -91,23 +92,6 @@ export async function exportAdapter(
   } finally {
     await base.weights.close();
   }
-}
-
-function onlyAdapter({ adapter_name_or_path: dirs }: TrainArgs): string {
-  if (dirs.length === 1) return dirs[0];
-  throw new FactoryError({
-    code: dirs.length === 0 ? 'ARGS_MISSING' : 'EXPORT_UNSUPPORTED',
-    message: `tunesmith export --to adapter: expected one adapter in adapter_name_or_path, found ${dirs.length}`,
-    remedy:
-      dirs.length === 0
-        ? 'Set adapter_name_or_path to the folder of the adapter.'
-        : 'Export with --to merged: later adapters belong to the base with the earlier ones folded in.',
-  });
-}
-
-function shapesOf({ config }: Pick<Base, 'config'>): Map<string, number[]> {
-  const expected = expectedTensors(config);
-  return new Map([...expected, ['lm_head.weight', expected.get('model.embed_tokens.weight') as number[]]]);
 }
 
 /** PiSSA's pairs belong to a base without its principal part; as LoRA of twice the rank they belong to the base itself. */

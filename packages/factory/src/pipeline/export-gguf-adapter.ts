@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { loraScale } from '#factory/adapters/merge.ts';
 import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
-import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { adaptedTensors } from '#factory/model/expected-tensors.ts';
 import { ggufAdapterFields, ggufAdapterTensors } from '#factory/model/gguf/gguf-adapter.ts';
 import { checkGgufLimits } from '#factory/model/gguf/gguf-limits.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -12,13 +12,14 @@ import type { GgufField } from '#factory/records/gguf.ts';
 import type { ModelConfig, WeightTensor } from '#factory/records/model-config.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
-import { writeExportManifest } from '#factory/store/export-manifest.ts';
+import { exportedBytes, writeExportManifest } from '#factory/store/export-manifest.ts';
 import { encodeGguf, ggufFileBytes } from '#factory/store/gguf-format.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
 import { ggufTemplateFields } from '#factory/tokens/gguf-template.ts';
 import { templateOf } from './choose-template.ts';
 import type { ExportResult } from './export-model.ts';
 import { parentsOf } from './export-parents.ts';
+import { onlyAdapter } from './only-adapter.ts';
 import { type BaseDeps, openBase } from './open-base.ts';
 import { requireTrainedBase, withTrainedTemplate } from './trained-base.ts';
 import { ownVersion } from './write-outputs.ts';
@@ -37,17 +38,13 @@ export async function exportGgufAdapter(
   deps: BaseDeps,
 ): Promise<ExportResult> {
   const dir = resolve(exportDir);
-  const from = onlyAdapter(args);
+  const from = onlyAdapter(args, '--to gguf --adapter_only true', 'Leave out --adapter_only');
   const base = await openBase(args, 'infer', deps);
   try {
     await requireTrainedBase(args, base, force);
     const { config } = base;
     const adapter = await readPeftAdapter(from);
-    const shapes = expectedTensors(config);
-    checkAdapterFits(
-      adapter,
-      new Map([...shapes, ['lm_head.weight', shapes.get('model.embed_tokens.weight') as number[]]]),
-    );
+    checkAdapterFits(adapter, adaptedTensors(config));
     requirePlainLora(adapter, config, from);
     for (const text of checkGgufLimits(config)) deps.note(text);
     const type = dtype ?? 'F32';
@@ -70,7 +67,7 @@ export async function exportGgufAdapter(
           parents: await parentsOf(args, base),
           settings: { type: type.toLowerCase(), adapterOnly: true },
         });
-        const bytes = Object.values(manifest.files).reduce((n, file) => n + file.bytes, 0);
+        const bytes = exportedBytes(manifest);
         return { exportDir: dir, files: [name], bytes, changedTensors: adapter.pairs.length, parity: null };
       },
       'export_dir',
@@ -78,18 +75,6 @@ export async function exportGgufAdapter(
   } finally {
     await base.weights.close();
   }
-}
-
-function onlyAdapter({ adapter_name_or_path: dirs }: TrainArgs): string {
-  if (dirs.length === 1) return dirs[0];
-  throw new FactoryError({
-    code: dirs.length === 0 ? 'ARGS_MISSING' : 'EXPORT_UNSUPPORTED',
-    message: `tunesmith export --to gguf --adapter_only true: expected one adapter in adapter_name_or_path, found ${dirs.length}`,
-    remedy:
-      dirs.length === 0
-        ? 'Set adapter_name_or_path to the folder of the adapter.'
-        : 'Leave out --adapter_only: later adapters belong to the base with the earlier ones folded in.',
-  });
 }
 
 /** llama.cpp adds s·B·A to a matrix, and nothing else. */

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import type { QuantType } from '#factory/export/quantise/types.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
-import { writeExportManifest } from '#factory/store/export-manifest.ts';
+import { exportedBytes, writeExportManifest } from '#factory/store/export-manifest.ts';
 import { encodeGguf } from '#factory/store/gguf-format.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
 import { type ExportRecipe, metricsOfExport, type RecipeDeps } from './evaluate-export.ts';
@@ -102,7 +102,7 @@ export async function exportGguf(
             }),
           },
         });
-        const bytes = Object.values(manifest.files).reduce((n, { bytes: size }) => n + size, 0);
+        const bytes = exportedBytes(manifest);
         return {
           exportDir: dir,
           files: [name],

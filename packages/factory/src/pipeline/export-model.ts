@@ -10,7 +10,7 @@ import type { TrainArgs } from '#factory/records/train-args.ts';
 import type { Decision } from '#factory/records/verdict.ts';
 import { writeAtomic } from '#factory/store/atomic-file.ts';
 import { errnoOf } from '#factory/store/disk-error.ts';
-import { writeExportManifest } from '#factory/store/export-manifest.ts';
+import { exportedBytes, writeExportManifest } from '#factory/store/export-manifest.ts';
 import { requireSpace, writeWholeFolder } from '#factory/store/whole-folder.ts';
 import type { ExportedMetric } from './evaluate-export.ts';
 import { openFullBase } from './export-base.ts';
@@ -83,7 +83,7 @@ export async function exportModel(
             parents: await parentsOf(args, base),
             settings: { dtype: dtype ? TORCH_NAME[dtype] : 'as in the base', maxShardBytes },
           });
-          const bytes = Object.values(manifest.files).reduce((n, file) => n + file.bytes, 0);
+          const bytes = exportedBytes(manifest);
           return { exportDir: dir, files, bytes, changedTensors: merged.changed.size, parity };
         },
         'export_dir',

@@ -4,7 +4,7 @@ import { matrixProduct, openBackend } from '@tunesmith/engine';
 import { checkAdapterFits, readPeftAdapter } from '#factory/adapters/peft.ts';
 import { FactoryError } from '#factory/errors.ts';
 import { inType } from '#factory/model/convert-type.ts';
-import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { adaptedTensors } from '#factory/model/expected-tensors.ts';
 import { floatsOf } from '#factory/model/load-weights.ts';
 import { untieHead } from '#factory/model/untie-head.ts';
 import type { LoraAdapter } from '#factory/records/adapter.ts';
@@ -26,9 +26,7 @@ export async function mergeModel(
   adapterDirs: readonly string[],
   dtype: WeightTensor['dtype'] | 'exact' | null,
 ): Promise<MergedModel> {
-  const expected = expectedTensors(base.config);
-  const embedding = expected.get('model.embed_tokens.weight') as number[];
-  const shapes = new Map([...expected, ['lm_head.weight', embedding]]);
+  const shapes = adaptedTensors(base.config);
   const merged: LoraAdapter[] = [];
   for (const dir of adapterDirs) {
     const adapter = await readPeftAdapter(dir);

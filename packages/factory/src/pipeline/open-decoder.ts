@@ -4,7 +4,7 @@ import { FactoryError } from '#factory/errors.ts';
 import { codedBits } from '#factory/model/bitsandbytes/stored-codes.ts';
 import { buildDecoder } from '#factory/model/build-decoder.ts';
 import type { Decoder } from '#factory/model/decoder.ts';
-import { expectedTensors } from '#factory/model/expected-tensors.ts';
+import { adaptedTensors, expectedTensors } from '#factory/model/expected-tensors.ts';
 import type { InitialPair } from '#factory/model/layer-spec-of.ts';
 import { checkExpanded, expandedLayers } from '#factory/model/llama-pro.ts';
 import type { Quantisation } from '#factory/model/park-weights.ts';
@@ -35,9 +35,7 @@ export async function openDecoder(
   use: 'train' | 'infer',
   note: (text: string) => void,
 ): Promise<OpenedDecoder> {
-  const expected = expectedTensors(base.config);
-  const embedding = expected.get('model.embed_tokens.weight') as number[];
-  const shapes = new Map([...expected, ['lm_head.weight', embedding]]);
+  const shapes = adaptedTensors(base.config);
   const adapters = await openAdapters(args, base.config, shapes, use);
   const { merged, continued, lora, tensors } = adapters;
   if (use === 'train' && args.use_llama_pro) {

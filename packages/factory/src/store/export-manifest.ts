@@ -31,6 +31,10 @@ const schema = z.strictObject({
 
 export type ExportManifest = z.infer<typeof schema>;
 
+/** Of all files of an export. */
+export const exportedBytes = (manifest: ExportManifest): number =>
+  Object.values(manifest.files).reduce((n, { bytes }) => n + bytes, 0);
+
 /** Sums of the files directly in `dir` whose names `pick` takes, sorted by name. */
 export async function fileSums(
   dir: string,
