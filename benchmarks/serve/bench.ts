@@ -6,6 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../../packages/factory/src/records/seeded-random.ts';
+import { GREEDY } from '../../packages/factory/src/records/served-model.ts';
 import { type LlamaEngine, openLlamaEngine } from '../../packages/factory/src/serve/llama-engine.ts';
 import { llamaSettings } from '../../packages/factory/src/serve/llama-settings.ts';
 import { machineFacts, median } from '../machine.ts';
@@ -95,10 +96,7 @@ async function askEngine(engine: LlamaEngine, { prompts, tokens }: Round): Promi
   const firsts = await Promise.all(
     prompts.map(async (prompt) => {
       let first = 0;
-      const sampling = {
-        ...{ maxTokens: tokens, temperature: 0, topP: 1, topK: 0, minP: 0, seed: 1, logprobs: null },
-        ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0, logitBias: {} },
-      };
+      const sampling = { ...GREEDY, maxTokens: tokens, seed: 1 };
       const ask = { prompt, adapter: null, stopIds: [], format: { kind: 'text' as const }, sampling };
       for await (const event of engine.generate(ask, signal))
         if (event.kind === 'token' && first === 0) first = performance.now() - began;

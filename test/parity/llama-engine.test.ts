@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { openBackend } from '@tunesmith/engine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GREEDY } from '../../packages/factory/src/records/served-model.ts';
 import type { TokenAsk } from '../../packages/factory/src/records/token-engine.ts';
 import { type LlamaEngine, openLlamaEngine } from '../../packages/factory/src/serve/llama-engine.ts';
 import { llamaSettings } from '../../packages/factory/src/serve/llama-settings.ts';
@@ -35,20 +36,7 @@ describe.skipIf(!folder || !modelPath || !vectorFile)('stories260K', () => {
     adapter: null,
     stopIds: [],
     format: { kind: 'text' },
-    sampling: {
-      maxTokens: GREEDY_TOKENS,
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: {},
-      seed: 1,
-      logprobs: null,
-      ...over,
-    },
+    sampling: { ...GREEDY, maxTokens: GREEDY_TOKENS, seed: 1, ...over },
   });
   const tokensOf = async (one: TokenAsk) => {
     const ids: number[] = [];

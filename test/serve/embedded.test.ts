@@ -18,6 +18,7 @@ import { writeTinyGguf, writeTinyLora } from '../../packages/factory/src/serve/l
 import { assetPath } from '../assets.ts';
 import { tunesmith } from '../train/tiny-world.ts';
 import { greedy } from './asks.ts';
+import { tinyEntry } from './tiny-entry.ts';
 
 /** A process with a model, on a busy machine. */
 const START_MS = 240_000;
@@ -30,19 +31,8 @@ const notes: string[] = [];
 const deps = { env: { XDG_CACHE_HOME: join(dir, 'cache') }, note: (text: string) => void notes.push(text) };
 
 const entry = (path: string, change: Partial<EmbeddedEntry> = {}): EmbeddedEntry => ({
-  kind: 'embedded',
-  id: 'tiny',
-  path,
+  ...tinyEntry(path, []),
   template: null,
-  base: null,
-  scale: 1,
-  context_size: null,
-  slots: 4,
-  threads: 1,
-  gpu: 'off',
-  gpu_layers: null,
-  mlock: false,
-  adapters: [],
   ...change,
 });
 

@@ -2,6 +2,7 @@
 // tables between their marks (<!-- classic -->, <!-- memory -->, <!-- large -->) made from it. Other text is left alone.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ClassicRow } from '../../packages/factory/src/cli/plan-table.ts';
 
 interface Run {
   shape: string;
@@ -15,14 +16,7 @@ interface Run {
 interface Result {
   runs: Run[];
   limits: { shape: string; method: string; limit_gb: number }[];
-  classic: {
-    model: string;
-    method: string;
-    tokens: number;
-    quotedGb: number | null;
-    gpuBytes: number | null;
-    plannedBytes: number;
-  }[];
+  classic: ClassicRow[];
 }
 
 type Language = 'en' | 'zh';

@@ -5,6 +5,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { Decoder } from '#factory/model/decoder.ts';
 import { generateTokens } from '#factory/model/generate.ts';
 import { packBatch } from '#factory/model/packed-batch.ts';
+import { GREEDY } from '#factory/records/served-model.ts';
 import type { TokenAsk } from '#factory/records/token-engine.ts';
 import type { TrainArgs } from '#factory/records/train-args.ts';
 import { openLlamaEngine } from '#factory/serve/llama-engine.ts';
@@ -142,18 +143,6 @@ function greedyAsk(prompt: readonly number[], maxTokens: number): TokenAsk {
     adapter: null,
     stopIds: [],
     format: { kind: 'text' },
-    sampling: {
-      maxTokens,
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: {},
-      seed: 0,
-      logprobs: null,
-    },
+    sampling: { ...GREEDY, maxTokens, seed: 0 },
   };
 }

@@ -24,6 +24,21 @@ export interface SamplingAsk {
   logprobs: number | null;
 }
 
+/** The likeliest token each time, to the end of the context, and nothing told beside it. */
+export const GREEDY: Omit<SamplingAsk, 'stop'> = {
+  maxTokens: null,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: {},
+  seed: null,
+  logprobs: null,
+};
+
 export type AnswerFormat =
   | { kind: 'text' }
   | { kind: 'json' }

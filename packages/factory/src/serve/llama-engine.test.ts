@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { AnswerFormat } from '#factory/records/served-model.ts';
+import { type AnswerFormat, GREEDY } from '#factory/records/served-model.ts';
 import type { TokenAsk, TokenEvent } from '#factory/records/token-engine.ts';
 import {
   TINY_VOCABULARY,
@@ -21,19 +21,7 @@ const loraPath = writeTinyLora(join(folder, 'a.gguf'), 'a');
 const otherLoraPath = writeTinyLora(join(folder, 'b.gguf'), 'b');
 const MACHINE = { processors: 1, memory: 2 ** 30 };
 const OPTIONS = llamaSettings({ modelPath, contextSize: 256, batchSize: 64, contexts: 2, queue: 4 }, MACHINE);
-const SAMPLING: TokenAsk['sampling'] = {
-  maxTokens: 16,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: {},
-  seed: 1,
-  logprobs: null,
-};
+const SAMPLING: TokenAsk['sampling'] = { ...GREEDY, maxTokens: 16, seed: 1 };
 const never = new AbortController().signal;
 
 /** A process with a model, on a busy machine. */

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FactoryError } from '#factory/errors.ts';
-import type { AnswerPart, ChatAsk, SamplingAsk, ServedModel } from '#factory/records/served-model.ts';
+import {
+  type AnswerPart,
+  type ChatAsk,
+  GREEDY,
+  type SamplingAsk,
+  type ServedModel,
+} from '#factory/records/served-model.ts';
 import { openSmallServer, type SmallServer } from '../../../../test/serve/small-server.ts';
 import { openUpstreamModel, type UpstreamOptions } from './upstream-model.ts';
 
@@ -29,20 +35,7 @@ function open(change: Partial<UpstreamOptions>): ServedModel {
   return openUpstreamModel({ ...options, ...change }, () => performance.now());
 }
 
-const SAMPLING: SamplingAsk = {
-  maxTokens: null,
-  temperature: 0.5,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: {},
-  seed: null,
-  stop: [],
-  logprobs: null,
-};
+const SAMPLING: SamplingAsk = { ...GREEDY, temperature: 0.5, stop: [] };
 
 function chat(text: string, change: Partial<ChatAsk> = {}): ChatAsk {
   return {
