@@ -88,18 +88,22 @@ export function divergenceMeter() {
   let difference = 0;
   let change = 0;
   return {
-    add(before: Float32Array, after: Float32Array, target: number): void {
+    /** The divergence at this position. */
+    add(before: Float32Array, after: Float32Array, target: number): number {
       const p = logSoftmax(before);
       const q = logSoftmax(after);
       positions++;
       if (p.top === q.top) agree++;
+      let here = 0;
       for (let v = 0; v < before.length; v++) {
         // What one of them excludes altogether has no finite logarithm.
         if (p.values[v] === Number.NEGATIVE_INFINITY) continue;
-        kl += Math.exp(p.values[v]) * (p.values[v] - q.values[v]);
+        here += Math.exp(p.values[v]) * (p.values[v] - q.values[v]);
         difference = Math.max(difference, Math.abs(p.values[v] - q.values[v]));
       }
+      kl += here;
       change += p.values[target] - q.values[target];
+      return here;
     },
     result(): ExportParity {
       return {
